@@ -1,0 +1,324 @@
+#!lua name=collegium
+
+-- The log of statements: append, claims, leases, acknowledgement, watermark. Every call touches one tenant's keys (and the
+-- rings of its partition), so one slot of a Redis Cluster. Floor: Redis 7.0 / Valkey 7.2.
+--
+-- Keys of a tenant, below its prefix c:{pNN}:<slug>:
+--   log             stream; one entry per at most ENTRY_STATEMENTS statements; entry id = <position of its first>-0
+--                   fields: a authority, v version to supply, m one digit per statement (what the client left out),
+--                   then <statement id> <raw statement> in order; the i-th (from 0) has position <entry id> + i
+--   head            hash: last (highest position handed out or noted), first (of the oldest entry in the log),
+--                   backlog (statements in the log), appended, dead (counters)
+--   buckets         set of the numbers of claim buckets that may exist
+--   claims:<n>      hash: statement id -> position, for positions of one stretch of BUCKET microseconds
+--   lease:<consumer> hash: fence, owner
+--   dead            stream of statements that no store will take
+-- Rings, c:{pNN}:ring:<consumer>: sorted set of slugs by the time (microseconds) from which a worker may take them.
+
+local ENTRY_STATEMENTS = 256
+local ENTRY_BYTES = 1048576
+local BUCKET = 600 * 1000000
+local CLAIM_MILLISECONDS = 15 * 60 * 1000
+local LOOKUP_AGE = 300 * 1000000
+local NOTE_AGE = 250 * 1000
+local SLICE = 1000 -- Lua's stack bounds unpack
+
+local function number(value)
+  return string.format('%.0f', value) -- tostring rounds to 14 digits
+end
+
+local function now()
+  local time = redis.call('TIME')
+  return tonumber(time[1]) * 1000000 + tonumber(time[2])
+end
+
+local function prefix_of(key) -- any key of the tenant -> its prefix
+  return string.match(key, '^(c:{p%d%d}:[^:]+:)')
+end
+
+-- Calls visit(index, position) for each of ids that is claimed; forgets buckets that have expired when forget is set.
+local function each_claim(prefix, ids, forget, visit)
+  for _, bucket in ipairs(redis.call('SMEMBERS', prefix .. 'buckets')) do
+    local key = prefix .. 'claims:' .. bucket
+    if redis.call('EXISTS', key) == 1 then
+      for from = 1, #ids, SLICE do
+        local to = math.min(from + SLICE - 1, #ids)
+        local found = redis.call('HMGET', key, unpack(ids, from, to))
+        for offset = 1, to - from + 1 do
+          if found[offset] then
+            visit(from + offset - 1, found[offset])
+          end
+        end
+      end
+    elseif forget then
+      redis.call('SREM', prefix .. 'buckets', bucket)
+    end
+  end
+end
+
+-- Claims of statements that are all indexed live CLAIM_MILLISECONDS longer: a stretch of buckets below `open`.
+local function let_claims_expire(prefix, open)
+  for _, bucket in ipairs(redis.call('SMEMBERS', prefix .. 'buckets')) do
+    if not open or tonumber(bucket) < open then
+      local key = prefix .. 'claims:' .. bucket
+      if redis.call('PTTL', key) == -1 then
+        redis.call('PEXPIRE', key, CLAIM_MILLISECONDS)
+      end
+    end
+  end
+end
+
+-- append LOG RING... : slug, looked_up_at ('' when no id was the client's), backlog limit, authority, version, missing, (id, raw)...
+-- -> {'ok', first position, now} | {'taken', now, index, position, ...} | {'full', now, backlog} | {'stale', now}
+local function append(keys, args)
+  local log = keys[1]
+  local prefix = prefix_of(log)
+  local head = prefix .. 'head'
+  local slug, looked_up_at, limit = args[1], args[2], tonumber(args[3])
+  local authority, version, missing = args[4], args[5], args[6]
+  local count = (#args - 6) / 2
+  local time = now()
+
+  local ids = {}
+  for i = 1, count do
+    ids[i] = args[5 + 2 * i]
+  end
+  local taken = {}
+  each_claim(prefix, ids, true, function(index, position)
+    taken[#taken + 1] = index
+    taken[#taken + 1] = position
+  end)
+  if #taken > 0 then
+    return { 'taken', number(time), unpack(taken, 1, math.min(#taken, 2 * SLICE)) }
+  end
+  if looked_up_at ~= '' and time - tonumber(looked_up_at) > LOOKUP_AGE then
+    return { 'stale', number(time) }
+  end
+  local state = redis.call('HMGET', head, 'last', 'backlog')
+  local backlog = tonumber(state[2] or '0')
+  if backlog + count > limit then
+    return { 'full', number(time), number(backlog) }
+  end
+
+  local first = math.max(time, tonumber(state[1] or '0') + 1)
+  local from = 1
+  while from <= count do
+    local entry = { 'a', authority, 'v', version, 'm', '' }
+    local bytes, to = 0, from
+    while to <= count and to - from < ENTRY_STATEMENTS and (to == from or bytes + #args[6 + 2 * to] <= ENTRY_BYTES) do
+      entry[#entry + 1] = ids[to]
+      entry[#entry + 1] = args[6 + 2 * to]
+      bytes = bytes + #args[6 + 2 * to]
+      to = to + 1
+    end
+    entry[6] = string.sub(missing, from, to - 1)
+    local entry_first = first + from - 1
+    redis.call('XADD', log, number(entry_first) .. '-0', unpack(entry))
+
+    -- The bucket of an entry's first statement holds the claims of the whole entry: entries are acknowledged whole.
+    local claims = {}
+    for i = from, to - 1 do
+      claims[#claims + 1] = ids[i]
+      claims[#claims + 1] = number(first + i - 1)
+    end
+    local bucket = number(math.floor(entry_first / BUCKET))
+    redis.call('HSET', prefix .. 'claims:' .. bucket, unpack(claims))
+    redis.call('PERSIST', prefix .. 'claims:' .. bucket)
+    redis.call('SADD', prefix .. 'buckets', bucket)
+    from = to
+  end
+
+  redis.call('HSET', head, 'last', number(first + count - 1), 'backlog', number(backlog + count))
+  redis.call('HSETNX', head, 'first', number(first))
+  redis.call('HINCRBY', head, 'appended', count)
+  for i = 2, #keys do
+    if redis.call('ZADD', keys[i], 'NX', number(time), slug) == 1 then
+      local consumer = string.match(keys[i], ':ring:(.+)$')
+      redis.call('PUBLISH', 'c:ring:' .. consumer, string.match(keys[i], '^c:{p(%d%d)}'))
+    end
+  end
+  return { 'ok', number(first), number(time) }
+end
+
+-- Entries from the start of the log until either bound is reached; at least one when there is one.
+local function oldest(log, max_statements, max_bytes)
+  local entries, statements, bytes = {}, 0, 0
+  local from = '-'
+  while true do
+    local page = redis.call('XRANGE', log, from, '+', 'COUNT', 16)
+    for _, entry in ipairs(page) do
+      entries[#entries + 1] = entry
+      statements = statements + (#entry[2] - 6) / 2
+      for i = 8, #entry[2], 2 do
+        bytes = bytes + #entry[2][i]
+      end
+      if statements >= max_statements or bytes >= max_bytes then
+        return entries
+      end
+    end
+    if #page < 16 then
+      return entries
+    end
+    from = '(' .. page[#page][1]
+  end
+end
+
+-- take RING : consumer, owner, lease in microseconds, most statements, most bytes
+-- -> {slug, fence, now, entries} | false when no tenant of this partition is ready
+local function take(keys, args)
+  local ring = keys[1]
+  local consumer, owner, lease = args[1], args[2], tonumber(args[3])
+  local partition = string.match(ring, '^(c:{p%d%d}:)')
+  local time = now()
+  while true do
+    local slug = redis.call('ZRANGEBYSCORE', ring, '-inf', number(time), 'LIMIT', 0, 1)[1]
+    if not slug then
+      return false
+    end
+    local entries = oldest(partition .. slug .. ':log', tonumber(args[4]), tonumber(args[5]))
+    if #entries > 0 then
+      local key = partition .. slug .. ':lease:' .. consumer
+      local fence = redis.call('HINCRBY', key, 'fence', 1)
+      redis.call('HSET', key, 'owner', owner)
+      redis.call('ZADD', ring, number(time + lease), slug)
+      return { slug, fence, number(time), entries }
+    end
+    redis.call('ZREM', ring, slug)
+  end
+end
+
+-- ready RING -> 1 when a tenant of this partition may be taken now
+local function ready(keys)
+  return #redis.call('ZRANGEBYSCORE', keys[1], '-inf', number(now()), 'LIMIT', 0, 1)
+end
+
+local function holds(lease, fence)
+  return redis.call('HGET', lease, 'fence') == fence
+end
+
+-- beat LEASE RING : fence, slug, lease in microseconds -> 1 while the lease is held, 0 when another has taken the tenant
+local function beat(keys, args)
+  if not holds(keys[1], args[1]) then
+    return 0
+  end
+  redis.call('ZADD', keys[2], 'XX', number(now() + tonumber(args[3])), args[2])
+  return 1
+end
+
+-- release LEASE RING : fence, slug, pause in microseconds -> 1 | 0. Gives the tenant back unhandled, to be taken after the pause.
+local function release(keys, args)
+  if not holds(keys[1], args[1]) then
+    return 0
+  end
+  redis.call('HINCRBY', keys[1], 'fence', 1)
+  redis.call('ZADD', keys[2], 'XX', number(now() + tonumber(args[3])), args[2])
+  return 1
+end
+
+-- acknowledge LEASE RING : fence, slug, last position, statements, then per dead letter: position, id, reason, raw, authority
+-- -> {watermark, statements left, now} | false when the fence is not the present one (nothing is changed then)
+local function acknowledge(keys, args)
+  local lease, ring = keys[1], keys[2]
+  if not holds(lease, args[1]) then
+    return false
+  end
+  local prefix = prefix_of(lease)
+  local slug, through, count = args[2], tonumber(args[3]), tonumber(args[4])
+  local log, head = prefix .. 'log', prefix .. 'head'
+  local time = now()
+  local dead = (#args - 4) / 5
+  for i = 0, dead - 1 do
+    local at = 5 + 5 * i
+    redis.call('XADD', prefix .. 'dead', args[at] .. '-0', 'id', args[at + 1], 'reason', args[at + 2],
+      'raw', args[at + 3], 'authority', args[at + 4])
+  end
+  if dead > 0 then
+    redis.call('HINCRBY', head, 'dead', dead)
+  end
+  redis.call('XTRIM', log, 'MINID', '=', number(through + 1))
+  local left = redis.call('HINCRBY', head, 'backlog', -count)
+  redis.call('HINCRBY', lease, 'fence', 1)
+  local rest = redis.call('XRANGE', log, '-', '+', 'COUNT', 1)[1]
+  if rest then
+    local first = tonumber(string.match(rest[1], '^(%d+)'))
+    redis.call('HSET', head, 'first', number(first))
+    redis.call('ZADD', ring, number(time), slug)
+    let_claims_expire(prefix, math.floor(first / BUCKET))
+    return { number(first - 1), left, number(time) }
+  end
+  local noted = math.max(time, tonumber(redis.call('HGET', head, 'last') or '0'))
+  redis.call('HDEL', head, 'first')
+  redis.call('HSET', head, 'last', number(noted))
+  redis.call('ZREM', ring, slug)
+  let_claims_expire(prefix, nil)
+  return { number(noted), left, number(time) }
+end
+
+-- watermark LOG -> position up to which everything is in the store. With an empty log that is the clock, and it is noted, so
+-- that whatever comes later gets a later position; a note younger than NOTE_AGE serves again, which keeps reads free of writes.
+local function watermark(keys)
+  local head = prefix_of(keys[1]) .. 'head'
+  local state = redis.call('HMGET', head, 'first', 'last')
+  if state[1] then
+    return number(tonumber(state[1]) - 1)
+  end
+  local time, last = now(), tonumber(state[2] or '0')
+  if last + NOTE_AGE > time then
+    return number(last)
+  end
+  redis.call('HSET', head, 'last', number(time))
+  return number(time)
+end
+
+-- locate LOG : id... -> per id false (no claim), {position} (claimed, no longer in the log) or {position, authority, version,
+-- missing, raw}
+local function locate(keys, args)
+  local log = keys[1]
+  local answer = {}
+  for i = 1, #args do
+    answer[i] = false
+  end
+  each_claim(prefix_of(log), args, false, function(index, position)
+    answer[index] = { position }
+    local entry = redis.call('XREVRANGE', log, position, '-', 'COUNT', 1)[1]
+    if entry then
+      local offset = tonumber(position) - tonumber(string.match(entry[1], '^(%d+)'))
+      local fields = entry[2]
+      if fields[7 + 2 * offset] == args[index] then
+        answer[index] = { position, fields[2], fields[4], string.sub(fields[6], offset + 1, offset + 1), fields[8 + 2 * offset] }
+      end
+    end
+  end)
+  return answer
+end
+
+-- state LOG -> {backlog, first or '', last, appended, dead, now}
+local function state(keys)
+  local head = redis.call('HMGET', prefix_of(keys[1]) .. 'head', 'backlog', 'first', 'last', 'appended', 'dead')
+  return { head[1] or '0', head[2] or '', head[3] or '0', head[4] or '0', head[5] or '0', number(now()) }
+end
+
+-- drop LOG RING... : slug. Forgets the tenant's log, claims, leases and dead letters.
+local function drop(keys, args)
+  local prefix = prefix_of(keys[1])
+  for _, bucket in ipairs(redis.call('SMEMBERS', prefix .. 'buckets')) do
+    redis.call('UNLINK', prefix .. 'claims:' .. bucket)
+  end
+  for i = 2, #keys do
+    redis.call('ZREM', keys[i], args[1])
+    redis.call('UNLINK', prefix .. 'lease:' .. string.match(keys[i], ':ring:(.+)$'))
+  end
+  redis.call('UNLINK', keys[1], prefix .. 'head', prefix .. 'buckets', prefix .. 'dead')
+  return 1
+end
+
+redis.register_function('collegium_append', append)
+redis.register_function('collegium_take', take)
+redis.register_function { function_name = 'collegium_ready', callback = ready, flags = { 'no-writes' } }
+redis.register_function('collegium_beat', beat)
+redis.register_function('collegium_release', release)
+redis.register_function('collegium_acknowledge', acknowledge)
+redis.register_function('collegium_watermark', watermark)
+redis.register_function { function_name = 'collegium_locate', callback = locate, flags = { 'no-writes' } }
+redis.register_function { function_name = 'collegium_state', callback = state, flags = { 'no-writes' } }
+redis.register_function('collegium_drop', drop)
