@@ -44,18 +44,21 @@ class Statements:
         self._limit = backlog_limit
         self._watermark = (0, 0.0)
 
-    async def accept(self, batch: Sequence[ReceivedStatement], *, authority: bytes, version: str) -> int:
+    async def accept(
+        self, batch: Sequence[ReceivedStatement], *, authority: bytes, version: str, ids_chosen: bool = False
+    ) -> int:
         """Make *batch* durable, all of it or nothing; return how many statements are new.
 
         Statements that are here already with the same content are left as they are (xAPI-Communication 2.1.2).
 
         :param authority: the agent who vouches, JSON bytes.
         :param version: the ``version`` to supply where the client sent none.
+        :param ids_chosen: the client chose the ids even where they do not stand in the statements (PUT).
         :raises Conflict: an id of the batch is here with other content; nothing was stored.
         :raises Unavailable: the log is away or full; send it again with the same ids.
         """
         pending = list(batch)
-        chosen = [statement.id for statement in pending if not statement.missing & Missing.ID]
+        chosen = [s.id for s in pending if ids_chosen or not s.missing & Missing.ID]
         for _ in range(_TRIES):
             looked_up_at: int | None = None
             if chosen:
