@@ -84,8 +84,8 @@ class Application:
 
     def __init__(self, platform: Platform, settings: Settings) -> None:
         self._root_path = settings.root_path.rstrip("/")
-        authenticator = Authenticator(settings)
-        self._statements = StatementsResource(Doorkeeper(platform, authenticator), settings)
+        self._authenticator = Authenticator(settings)
+        self._statements = StatementsResource(Doorkeeper(platform, self._authenticator), settings)
         self._litestar: ASGIApp = Litestar(
             route_handlers=[healthz, ping, readyz],
             path=self._root_path or None,
@@ -94,7 +94,11 @@ class Application:
             logging_config=None,
             debug=False,
         )
-        self._litestar.state.platform = platform  # type: ignore[attr-defined]  # Litestar's own attribute
+        self._litestar.state.platform = platform
+
+    async def close(self) -> None:
+        """End what requests left under way."""
+        await self._authenticator.close()
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
         """Answer one connection."""

@@ -15,7 +15,7 @@ import uvloop
 
 from collegium_api.app import Application
 from collegium_core.settings import Settings, load
-from collegium_core.telemetry import exposition, logging
+from collegium_core.telemetry import exposition, logging, metrics
 from collegium_core.tenancy.platform import Platform
 
 __all__ = ["run", "serve"]
@@ -59,12 +59,14 @@ def run(*, host: str | None, port: int | None, metrics_port: int | None, fd: int
 
 async def serve(settings: Settings, *, host: str, port: int, metrics_port: int, fd: int | None) -> None:
     """Serve on *host* and *port*, or on the listening socket *fd*."""
+    metrics.TENANTS.limit = settings.tenant_label_limit
     platform = await Platform.open(settings)
     try:
         metrics_server = await exposition.serve(settings.host, metrics_port)
         try:
+            application = Application(platform, settings)
             config = uvicorn.Config(
-                Application(platform, settings),
+                application,
                 host=host,
                 port=port,
                 loop="none",  # this coroutine runs on the loop already
@@ -73,6 +75,7 @@ async def serve(settings: Settings, *, host: str, port: int, metrics_port: int, 
                 lifespan="off",
                 access_log=False,
                 server_header=False,
+                proxy_headers=False,
                 log_config=None,
                 timeout_keep_alive=65,
                 timeout_graceful_shutdown=_DRAIN_SECONDS,
@@ -83,6 +86,7 @@ async def serve(settings: Settings, *, host: str, port: int, metrics_port: int, 
             gc.freeze()
             _log.info("api_serving", host=host, port=port)
             await _Server(config).serve(sockets=sockets)
+            await application.close()
         finally:
             await metrics_server.close()
     finally:

@@ -1,0 +1,1 @@
+"""What every part of Collegium shares: rules, log, stores, tenants, security, settings, telemetry."""

@@ -20,7 +20,7 @@ import pytest
 
 from collegium_core.errors import Unavailable
 from collegium_core.lrs.record import Missing
-from collegium_core.streams import Connection, RedisClock, TenantLog
+from collegium_core.streams import Connection, PendingBatch, RedisClock, TenantLog
 from collegium_testing.processes import kill, spawn, tail, wait_until
 from collegium_testing.services.valkey import ValkeyServer
 
@@ -249,7 +249,7 @@ async def test_what_a_slow_disk_costs(
         with contextlib.suppress(Unavailable):
             while True:
                 batch = [Received() for _ in range(20)]
-                await log.append(batch, authority=b"{}", version="1.0.0", looked_up_at=None, limit=10**9)
+                await log.append([PendingBatch(batch, b"{}", "1.0.0")], looked_up_at=None, limit=10**9)
                 acknowledged.extend(s.id for s in batch)
 
     try:

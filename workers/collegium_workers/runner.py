@@ -44,7 +44,7 @@ class Runner:
     """Runs one role over all tenants, several tenants at a time, until it is stopped; then finishes what it holds."""
 
     def __init__(
-        self, platform: Platform, role: Role, *, owner: str, concurrency: int = 4, lease_seconds: float = 30.0
+        self, platform: Platform, role: Role, *, owner: str, concurrency: int = 4, lease_seconds: float = 10.0
     ) -> None:
         self._platform = platform
         self._role = role

@@ -14,7 +14,7 @@ import structlog
 import uvloop
 
 from collegium_core.settings import Settings, load
-from collegium_core.telemetry import exposition, logging
+from collegium_core.telemetry import exposition, logging, metrics
 from collegium_core.tenancy.platform import Platform
 from collegium_workers.index.role import INDEX
 from collegium_workers.runner import Role, Runner
@@ -43,6 +43,7 @@ async def work(settings: Settings, roles: Sequence[str], *, metrics_port: int) -
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    metrics.TENANTS.limit = settings.tenant_label_limit
     platform = await Platform.open(settings)
     try:
         metrics_server = await exposition.serve(settings.host, metrics_port)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from collegium_core.errors import BadRequest
@@ -33,6 +34,7 @@ def negotiate_version(header: str | None) -> str:
     raise BadRequest(f"version {header[:20]!a} is not spoken here; X-Experience-API-Version is 1.0.x or 2.0.x")
 
 
+@lru_cache(maxsize=1024)
 def consistent_through(watermark: int) -> tuple[bytes, bytes]:
     """Return the header that says up to when (microseconds) every list is complete."""
     return b"x-experience-api-consistent-through", format_stored(watermark).encode()

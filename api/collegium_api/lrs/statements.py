@@ -6,24 +6,26 @@ Receives, asks the doorkeeper, validates, hands to the tenant's scope, answers. 
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl, quote
 
 import structlog
-from collegium_core.lrs.cursor import Continuation, sign, verify
 
-from collegium_api.body import ClientGone, Receive, read_body
+from collegium_api.body import BodyReader, ClientGone, Receive
 from collegium_api.context import Doorkeeper, Visit
 from collegium_api.lrs.headers import LATEST_1_0, LATEST_2_0, UNVERSIONED, consistent_through, negotiate_version
 from collegium_api.problems import encode_problem
 from collegium_core.errors import BadRequest, NotFound, Problem, Unavailable
 from collegium_core.ids import new_id
-from collegium_core.lrs.query import StatementsRequest, parse_query
+from collegium_core.lrs.cursor import Continuation, sign, verify
+from collegium_core.lrs.query import Place, StatementQuery, parse_query
 from collegium_core.lrs.record import StoredStatement
-from collegium_core.lrs.validation import Batch, receive
+from collegium_core.lrs.syntax import is_uuid
+from collegium_core.lrs.validation import Batch, Received, receive
 from collegium_core.settings import Settings
 from collegium_core.telemetry import metrics
+from collegium_core.tenancy.statements import Accepted
 
 __all__ = ["Answer", "Location", "StatementsResource"]
 
@@ -76,6 +78,7 @@ class StatementsResource:
     def __init__(self, doorkeeper: Doorkeeper, settings: Settings) -> None:
         self._doorkeeper = doorkeeper
         self._settings = settings
+        self._bodies = BodyReader(limit=settings.max_body_bytes, seconds=settings.body_timeout_seconds)
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send, location: Location) -> None:
         """Answer one request; never raises but for cancellation."""
@@ -124,49 +127,57 @@ class StatementsResource:
         visit = await self._admit(request, needs="statements/write", writes=True)
         if request.query:
             raise BadRequest("POST takes no query parameters")
-        batch = await self._batch(request, version)
-        await self._accept(visit, batch, version)
-        ids = '","'.join([statement.id for statement in batch.statements])
+        body = await self._body(request)
+        accepted = await self._accept(visit, version, body, lambda: self._receive(body, version).statements)
+        ids = '","'.join([statement.id for statement in accepted.statements])
         return Answer(200, [_JSON, *await self._through(visit)], f'["{ids}"]'.encode() if ids else b"[]")
 
     async def _put(self, request: _Request, version: str) -> Answer:
         visit = await self._admit(request, needs="statements/write", writes=True)
         params = _params(request.query)
         statement_id = dict(params).get("statementId", "").lower()
-        if len(params) != 1 or not statement_id:
-            raise BadRequest("PUT takes exactly one parameter, statementId")
-        batch = await self._batch(request, version, new_id=lambda: statement_id)
-        if not batch.single:
-            raise BadRequest("PUT takes one statement, not a list")
-        if batch.statements[0].id != statement_id:
-            raise BadRequest("the statement's id is not the one that statementId names")
-        await self._accept(visit, batch, version, ids_chosen=True)
+        if len(params) != 1 or not is_uuid(statement_id):
+            raise BadRequest("PUT takes exactly one parameter, statementId, which is a UUID")
+        body = await self._body(request)
+
+        def prepare() -> Sequence[Received]:
+            batch = self._receive(body, version, new_id=lambda: statement_id)
+            if not batch.single:
+                raise BadRequest("PUT takes one statement, not a list")
+            if batch.statements[0].id != statement_id:
+                raise BadRequest("the statement's id is not the one that statementId names")
+            return batch.statements
+
+        await self._accept(visit, version, body, prepare, ids_chosen=True)
         return Answer(204, await self._through(visit), b"")
 
-    async def _batch(self, request: _Request, version: str, *, new_id: Callable[[], str] = new_id) -> Batch:
+    async def _body(self, request: _Request) -> bytes:
         content_type = request.headers.get(b"content-type", b"").split(b";", 1)[0].strip().lower()
         if content_type != b"application/json":
             raise BadRequest("statements are sent as application/json")
-        body = await read_body(
-            request.receive,
-            declared=request.headers.get(b"content-length"),
-            limit=self._settings.max_body_bytes,
-            seconds=self._settings.body_timeout_seconds,
-        )
-        return receive(
-            body, version=version, max_statements=self._settings.max_batch_statements, new_id=new_id
-        )
+        return await self._bodies.read(request.receive, declared=request.headers.get(b"content-length"))
 
-    async def _accept(self, visit: Visit, batch: Batch, version: str, *, ids_chosen: bool = False) -> None:
-        if not batch.statements:
-            return
-        added = await visit.scope.statements.accept(
-            batch.statements,
+    def _receive(self, body: bytes, version: str, *, new_id: Callable[[], str] = new_id) -> Batch:
+        return receive(body, version=version, max_statements=self._settings.max_batch_statements, new_id=new_id)
+
+    async def _accept(
+        self,
+        visit: Visit,
+        version: str,
+        body: bytes,
+        prepare: Callable[[], Sequence[Received]],
+        *,
+        ids_chosen: bool = False,
+    ) -> Accepted:
+        accepted = await visit.scope.statements.accept(
+            prepare,
+            size=len(body),
             authority=visit.principal.authority,
             version="1.0.0" if version == LATEST_1_0 else LATEST_2_0,
             ids_chosen=ids_chosen,
         )
-        metrics.statements_accepted_total.labels(visit.scope.slug).inc(added)
+        metrics.statements_accepted_total.labels(visit.scope.record.display).inc(accepted.added)
+        return accepted
 
     # --- reading ---------------------------------------------------------------------------------------------------
 
@@ -175,33 +186,38 @@ class StatementsResource:
         params = _params(request.query)
         if len(params) == 1 and params[0][0] == "more":
             key = await visit.scope.signing_key()
-            place = verify(params[0][1], key, slug=visit.scope.slug, principal=visit.principal.name)
-            return await self._page(request, visit, place)
+            link = verify(params[0][1], key, slug=visit.scope.slug, principal=visit.principal.name)
+            return await self._page(request, visit, link.query, limit=link.limit, after=link.place)
         asked = parse_query(params, max_limit=_PAGE)
-        if asked.statement_id is not None:
-            return await self._one(visit, asked)
-        if asked.voided_statement_id is not None or asked.format != "exact" or asked.attachments:
+        if asked.voided or asked.format != "exact" or asked.attachments:
             raise BadRequest("voidedStatementId, format and attachments are not served yet")
-        return await self._page(request, visit, Continuation(query=asked.query, limit=asked.limit, after=None))
+        if asked.statement_id is not None:
+            return await self._one(visit, asked.statement_id)
+        return await self._page(request, visit, asked.query, limit=asked.limit, after=None)
 
-    async def _one(self, visit: Visit, asked: StatementsRequest) -> Answer:
-        statement_id = asked.statement_id or ""
+    async def _one(self, visit: Visit, statement_id: str) -> Answer:
         found = await visit.scope.statements.get([statement_id])
         if statement_id not in found:
             raise NotFound("no statement has this id")
         return Answer(200, [_JSON, *await self._through(visit)], found[statement_id].exact())
 
-    async def _page(self, request: _Request, visit: Visit, place: Continuation) -> Answer:
-        page = await visit.scope.statements.page(place.query, after=place.after, limit=place.limit)
+    async def _page(
+        self, request: _Request, visit: Visit, query: StatementQuery, *, limit: int, after: Place | None
+    ) -> Answer:
+        page = await visit.scope.statements.page(query, after=after, limit=limit)
         more = ""
         if page.rest is not None:
-            token = sign(
-                Continuation(query=place.query, limit=place.limit, after=page.rest),
-                await visit.scope.signing_key(),
+            link = Continuation(
                 slug=visit.scope.slug,
                 principal=visit.principal.name,
+                query=query,
+                limit=limit,
+                format="exact",
+                attachments=False,
+                place=page.rest,
+                issued=int(time.time()),
             )
-            more = f"{quote(request.location.path)}?more={token}"
+            more = f"{quote(request.location.path)}?more={sign(link, await visit.scope.signing_key())}"
         return Answer(200, [_JSON, consistent_through(page.through)], _list(page.statements, more))
 
     # --- both ------------------------------------------------------------------------------------------------------

@@ -66,7 +66,7 @@ class StoredStatement(msgspec.Struct, frozen=True, gc=False):
 def format_stored(microseconds: int) -> str:
     """Return *microseconds* since 1970 as RFC 3339 in UTC with six digits: ``2026-11-22T08:15:30.000001Z``."""
     moment = _EPOCH + dt.timedelta(microseconds=microseconds)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%f") + "Z"
+    return moment.isoformat(timespec="microseconds")[:26] + "Z"
 
 
 def parse_stored(text: str) -> int:

@@ -68,76 +68,120 @@ local function let_claims_expire(prefix, open)
   end
 end
 
--- append LOG RING... : slug, looked_up_at ('' when no id was the client's), backlog limit, authority, version, missing, (id, raw)...
--- -> {'ok', first position, now} | {'taken', now, index, position, ...} | {'full', now, backlog} | {'stale', now}
-local function append(keys, args)
-  local log = keys[1]
-  local prefix = prefix_of(log)
-  local head = prefix .. 'head'
-  local slug, looked_up_at, limit = args[1], args[2], tonumber(args[3])
-  local authority, version, missing = args[4], args[5], args[6]
-  local count = (#args - 6) / 2
-  local time = now()
-
-  local ids = {}
-  for i = 1, count do
-    ids[i] = args[5 + 2 * i]
-  end
-  local taken = {}
-  each_claim(prefix, ids, true, function(index, position)
-    taken[#taken + 1] = index
-    taken[#taken + 1] = position
-  end)
-  if #taken > 0 then
-    return { 'taken', number(time), unpack(taken, 1, math.min(#taken, 2 * SLICE)) }
-  end
-  if looked_up_at ~= '' and time - tonumber(looked_up_at) > LOOKUP_AGE then
-    return { 'stale', number(time) }
-  end
-  local state = redis.call('HMGET', head, 'last', 'backlog')
-  local backlog = tonumber(state[2] or '0')
-  if backlog + count > limit then
-    return { 'full', number(time), number(backlog) }
-  end
-
-  local first = math.max(time, tonumber(state[1] or '0') + 1)
-  local from = 1
-  while from <= count do
-    local entry = { 'a', authority, 'v', version, 'm', '' }
-    local bytes, to = 0, from
-    while to <= count and to - from < ENTRY_STATEMENTS and (to == from or bytes + #args[6 + 2 * to] <= ENTRY_BYTES) do
-      entry[#entry + 1] = ids[to]
-      entry[#entry + 1] = args[6 + 2 * to]
-      bytes = bytes + #args[6 + 2 * to]
-      to = to + 1
+-- Writes statements from..to (1-based, of the same authority and version) as entries of bounded size and claims their ids.
+local function write(prefix, accepted, from, to)
+  while from <= to do
+    local first = accepted[from]
+    local entry = { 'a', first.authority, 'v', first.version, 'm', '' }
+    local missing, claims, bytes, at = {}, {}, 0, from
+    while at <= to and at - from < ENTRY_STATEMENTS and (at == from or bytes + #accepted[at].raw <= ENTRY_BYTES) do
+      local statement = accepted[at]
+      local position = number(first.position + at - from)
+      entry[#entry + 1] = statement.id
+      entry[#entry + 1] = statement.raw
+      claims[#claims + 1] = statement.id
+      claims[#claims + 1] = position
+      missing[#missing + 1] = statement.missing
+      bytes = bytes + #statement.raw
+      at = at + 1
     end
-    entry[6] = string.sub(missing, from, to - 1)
-    local entry_first = first + from - 1
-    redis.call('XADD', log, number(entry_first) .. '-0', unpack(entry))
-
+    entry[6] = table.concat(missing)
+    redis.call('XADD', prefix .. 'log', number(first.position) .. '-0', unpack(entry))
     -- The bucket of an entry's first statement holds the claims of the whole entry: entries are acknowledged whole.
-    local claims = {}
-    for i = from, to - 1 do
-      claims[#claims + 1] = ids[i]
-      claims[#claims + 1] = number(first + i - 1)
-    end
-    local bucket = number(math.floor(entry_first / BUCKET))
+    local bucket = number(math.floor(first.position / BUCKET))
     redis.call('HSET', prefix .. 'claims:' .. bucket, unpack(claims))
     redis.call('PERSIST', prefix .. 'claims:' .. bucket)
     redis.call('SADD', prefix .. 'buckets', bucket)
-    from = to
+    from = at
+  end
+end
+
+-- append LOG RING... : slug, looked_up_at ('' when no id was the client's), backlog limit, then for each batch:
+-- authority, version, missing (one digit per statement), and as many times: id, raw
+-- -> {now, for each batch: {'ok', first position} | {'taken', index, position, ...} | {'full', backlog} | {'stale'}}
+-- Each batch is appended whole or not at all; batches of one call share entries, and one sync of the disk.
+local function append(keys, args)
+  local prefix = prefix_of(keys[1])
+  local head = prefix .. 'head'
+  local slug, looked_up_at, limit = args[1], args[2], tonumber(args[3])
+  local time = now()
+  local answers = { number(time) }
+  local stale = looked_up_at ~= '' and time - tonumber(looked_up_at) > LOOKUP_AGE
+
+  local batches, ids, at = {}, {}, 4
+  while at <= #args do
+    local count = #args[at + 2]
+    batches[#batches + 1] = { at = at, count = count, from = #ids }
+    for i = 1, count do
+      ids[#ids + 1] = args[at + 1 + 2 * i]
+    end
+    at = at + 3 + 2 * count
+  end
+  local claimed = {}
+  each_claim(prefix, ids, true, function(index, position)
+    claimed[ids[index]] = position
+  end)
+
+  local state = redis.call('HMGET', head, 'last', 'backlog', 'first')
+  local backlog, added = tonumber(state[2] or '0'), 0
+  local first = math.max(time, tonumber(state[1] or '0') + 1)
+  local accepted = {}
+  for _, batch in ipairs(batches) do
+    local taken = { 'taken' }
+    for i = 1, batch.count do
+      local position = claimed[ids[batch.from + i]]
+      if position and #taken < 2 * SLICE then
+        taken[#taken + 1] = i
+        taken[#taken + 1] = position
+      end
+    end
+    if #taken > 1 then
+      answers[#answers + 1] = taken
+    elseif stale then
+      answers[#answers + 1] = { 'stale' }
+    elseif backlog + added + batch.count > limit then
+      answers[#answers + 1] = { 'full', number(backlog + added) }
+    else
+      answers[#answers + 1] = { 'ok', number(first + added) }
+      for i = 1, batch.count do
+        local id = ids[batch.from + i]
+        claimed[id] = number(first + added)
+        accepted[#accepted + 1] = {
+          id = id,
+          raw = args[batch.at + 2 + 2 * i],
+          authority = args[batch.at],
+          version = args[batch.at + 1],
+          missing = string.sub(args[batch.at + 2], i, i),
+          position = first + added,
+        }
+        added = added + 1
+      end
+    end
+  end
+  if added == 0 then
+    return answers
   end
 
-  redis.call('HSET', head, 'last', number(first + count - 1), 'backlog', number(backlog + count))
-  redis.call('HSETNX', head, 'first', number(first))
-  redis.call('HINCRBY', head, 'appended', count)
+  local from = 1
+  for i = 1, added do
+    local this, following = accepted[i], accepted[i + 1]
+    if not following or following.authority ~= this.authority or following.version ~= this.version then
+      write(prefix, accepted, from, i)
+      from = i + 1
+    end
+  end
+  redis.call('HSET', head, 'last', number(first + added - 1), 'backlog', number(backlog + added))
+  if not state[3] then
+    redis.call('HSET', head, 'first', number(first))
+  end
+  redis.call('HINCRBY', head, 'appended', added)
   for i = 2, #keys do
     if redis.call('ZADD', keys[i], 'NX', number(time), slug) == 1 then
       local consumer = string.match(keys[i], ':ring:(.+)$')
       redis.call('PUBLISH', 'c:ring:' .. consumer, string.match(keys[i], '^c:{p(%d%d)}'))
     end
   end
-  return { 'ok', number(first), number(time) }
+  return answers
 end
 
 -- Entries from the start of the log until either bound is reached; at least one when there is one.
@@ -215,7 +259,8 @@ local function release(keys, args)
   return 1
 end
 
--- acknowledge LEASE RING : fence, slug, last position, statements, then per dead letter: position, id, reason, raw, authority
+-- acknowledge LEASE RING : fence, slug, last position, statements, then for each dead letter:
+-- position, id, reason, raw, authority, version, missing
 -- -> {watermark, statements left, now} | false when the fence is not the present one (nothing is changed then)
 local function acknowledge(keys, args)
   local lease, ring = keys[1], keys[2]
@@ -226,14 +271,20 @@ local function acknowledge(keys, args)
   local slug, through, count = args[2], tonumber(args[3]), tonumber(args[4])
   local log, head = prefix .. 'log', prefix .. 'head'
   local time = now()
-  local dead = (#args - 4) / 5
+  local dead = (#args - 4) / 7
   for i = 0, dead - 1 do
-    local at = 5 + 5 * i
+    local at = 5 + 7 * i
     redis.call('XADD', prefix .. 'dead', args[at] .. '-0', 'id', args[at + 1], 'reason', args[at + 2],
-      'raw', args[at + 3], 'authority', args[at + 4])
+      'raw', args[at + 3], 'authority', args[at + 4], 'version', args[at + 5], 'missing', args[at + 6])
   end
   if dead > 0 then
     redis.call('HINCRBY', head, 'dead', dead)
+    -- What no store holds must not keep its id: it may come again, corrected or replayed.
+    for _, bucket in ipairs(redis.call('SMEMBERS', prefix .. 'buckets')) do
+      for i = 0, dead - 1 do
+        redis.call('HDEL', prefix .. 'claims:' .. bucket, args[6 + 7 * i])
+      end
+    end
   end
   redis.call('XTRIM', log, 'MINID', '=', number(through + 1))
   local left = redis.call('HINCRBY', head, 'backlog', -count)
@@ -278,15 +329,21 @@ local function locate(keys, args)
   for i = 1, #args do
     answer[i] = false
   end
+  local entry, first, count -- the entry read last: ids of one batch mostly lie in one
   each_claim(prefix_of(log), args, false, function(index, position)
     answer[index] = { position }
-    local entry = redis.call('XREVRANGE', log, position, '-', 'COUNT', 1)[1]
-    if entry then
-      local offset = tonumber(position) - tonumber(string.match(entry[1], '^(%d+)'))
-      local fields = entry[2]
-      if fields[7 + 2 * offset] == args[index] then
-        answer[index] = { position, fields[2], fields[4], string.sub(fields[6], offset + 1, offset + 1), fields[8 + 2 * offset] }
+    local at = tonumber(position)
+    if not entry or at < first or at >= first + count then
+      entry = redis.call('XREVRANGE', log, position, '-', 'COUNT', 1)[1]
+      if not entry then
+        return
       end
+      first = tonumber(string.match(entry[1], '^(%d+)'))
+      count = (#entry[2] - 6) / 2
+    end
+    local fields, offset = entry[2], at - first
+    if fields[7 + 2 * offset] == args[index] then
+      answer[index] = { position, fields[2], fields[4], string.sub(fields[6], offset + 1, offset + 1), fields[8 + 2 * offset] }
     end
   end)
   return answer

@@ -8,7 +8,6 @@ from typing import Final, Protocol
 
 import msgspec
 
-from collegium_core.errors import Unavailable
 from collegium_core.lrs.record import Missing, StoredStatement
 from collegium_core.streams.connection import Connection, partition_of, ring_key, tenant_key
 
@@ -17,6 +16,8 @@ __all__ = [
     "Appended",
     "Backlog",
     "DeadLetter",
+    "Full",
+    "PendingBatch",
     "ReceivedStatement",
     "RedisClock",
     "StaleLookup",
@@ -44,6 +45,18 @@ class ReceivedStatement(Protocol):
         """What the client left out."""
 
 
+class PendingBatch(msgspec.Struct, frozen=True, gc=False):
+    """One request's statements on their way into the log.
+
+    :param authority: the agent who vouches, JSON bytes.
+    :param version: the ``version`` to supply where the client sent none.
+    """
+
+    statements: Sequence[ReceivedStatement]
+    authority: bytes
+    version: str
+
+
 class Appended(msgspec.Struct, frozen=True, gc=False):
     """An append that is durable; the i-th statement's ``stored`` and position are ``first + i`` (microseconds)."""
 
@@ -51,9 +64,18 @@ class Appended(msgspec.Struct, frozen=True, gc=False):
 
 
 class Taken(msgspec.Struct, frozen=True):
-    """Nothing was appended: these statements (index in the batch → position) are claimed already."""
+    """Nothing was appended: these statements (index in the batch → position) are claimed already.
+
+    At most a thousand are named; there may be more.
+    """
 
     positions: dict[int, int]
+
+
+class Full(msgspec.Struct, frozen=True):
+    """Nothing was appended: so many statements wait to be indexed already."""
+
+    backlog: int
 
 
 class StaleLookup(msgspec.Struct, frozen=True):
@@ -72,13 +94,15 @@ class Backlog(msgspec.Struct, frozen=True, gc=False):
 
 
 class DeadLetter(msgspec.Struct, frozen=True, gc=False):
-    """A statement that no store takes: its id, position, why, and its bytes."""
+    """A statement that no store takes: why, and all that is needed to try again."""
 
     id: str
     position: int
     reason: str
     raw: bytes
     authority: bytes
+    version: str
+    missing: Missing
 
 
 class RedisClock:
@@ -114,48 +138,23 @@ class TenantLog:
         return self._clock
 
     async def append(
-        self,
-        statements: Sequence[ReceivedStatement],
-        *,
-        authority: bytes,
-        version: str,
-        looked_up_at: int | None,
-        limit: int,
-    ) -> Appended | Taken | StaleLookup:
-        """Append one batch, all or nothing, durably; claim its ids.
+        self, batches: Sequence[PendingBatch], *, looked_up_at: int | None, limit: int
+    ) -> list[Appended | Taken | StaleLookup | Full]:
+        """Append *batches*, each whole or not at all, durably; claim their ids. Return each one's outcome, in order.
 
-        :param authority: the agent who vouches, JSON bytes.
-        :param version: the ``version`` to supply where the client sent none.
         :param looked_up_at: when (Redis' clock) the ids were looked up in the store; ``None`` when the server made all
             of them or the store cannot be asked.
         :param limit: most statements that may wait for the index.
-        :raises Unavailable: the backlog is full (nothing was appended), or Redis is away (unknown: send it again with
-            the same ids).
+        :raises Unavailable: Redis is away. What became of the batches is unknown: send them again with the same ids.
         """
-        args: list[bytes | str | int] = [
-            self._slug,
-            "" if looked_up_at is None else looked_up_at,
-            limit,
-            authority,
-            version,
-            "".join([str(statement.missing.value) for statement in statements]),
-        ]
-        for statement in statements:
-            args += (statement.id, statement.raw)
+        args: list[bytes | str | int] = [self._slug, "" if looked_up_at is None else looked_up_at, limit]
+        for batch in batches:
+            args += (batch.authority, batch.version, "".join([_digit(s.missing) for s in batch.statements]))
+            for statement in batch.statements:
+                args += (statement.id, statement.raw)
         reply = await self._connection.call("collegium_append", self._partition, self._append_keys, *args)
-        self._clock.heard(int(reply[1]))
-        match reply[0]:
-            case b"ok":
-                return Appended(int(reply[2]))
-            case b"taken":
-                pairs = reply[2:]
-                return Taken({int(pairs[i]) - 1: int(pairs[i + 1]) for i in range(0, len(pairs), 2)})
-            case b"stale":
-                return StaleLookup()
-        raise Unavailable(
-            f"{int(reply[2])} statements of this tenant wait to be indexed, the limit is {limit}",
-            retry_after_seconds=10,
-        )
+        self._clock.heard(int(reply[0]))
+        return [_outcome(answer) for answer in reply[1:]]
 
     async def locate(self, ids: Sequence[str]) -> tuple[dict[str, StoredStatement], dict[str, int]]:
         """Return those of *ids* that are still in the log, and the positions of those claimed but already indexed.
@@ -224,6 +223,8 @@ class TenantLog:
                     reason=pairs[b"reason"].decode(),
                     raw=pairs[b"raw"],
                     authority=pairs[b"authority"],
+                    version=pairs[b"version"].decode(),
+                    missing=Missing(int(pairs[b"missing"])),
                 )
                 start = f"({entry.decode()}"
             if len(page) < batch:
@@ -242,3 +243,18 @@ class TenantLog:
         :raises Unavailable: Redis is away.
         """
         await self._connection.call("collegium_drop", self._partition, self._append_keys, self._slug)
+
+
+def _digit(missing: Missing) -> str:
+    return "0" if missing is Missing.NOTHING else str(int(missing))
+
+
+def _outcome(answer: list[bytes]) -> Appended | Taken | StaleLookup | Full:
+    match answer[0]:
+        case b"ok":
+            return Appended(int(answer[1]))
+        case b"taken":
+            return Taken({int(answer[i]) - 1: int(answer[i + 1]) for i in range(1, len(answer), 2)})
+        case b"full":
+            return Full(int(answer[1]))
+    return StaleLookup()

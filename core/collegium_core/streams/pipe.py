@@ -15,7 +15,7 @@ import ssl
 import time
 from collections import deque
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import unquote, urlsplit
 
 import hiredis
@@ -83,8 +83,7 @@ class _Protocol(asyncio.Protocol):
         self._reader = hiredis.Reader()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - narrows asyncio's declared type
-        self.transport = transport
+        self.transport = cast("asyncio.Transport", transport)  # a stream's transport always is; uvloop's is no subclass
 
     def data_received(self, data: bytes) -> None:
         reader, pending = self._reader, self.pending

@@ -53,7 +53,7 @@ class Ring:
     :param lease_seconds: how long a tenant is held without a beat.
     """
 
-    def __init__(self, connection: Connection, consumer: str, *, owner: str, lease_seconds: float = 30.0) -> None:
+    def __init__(self, connection: Connection, consumer: str, *, owner: str, lease_seconds: float = 10.0) -> None:
         self._connection = connection
         self._consumer = consumer
         self._owner = owner
@@ -78,9 +78,14 @@ class Ring:
         async for message in self._connection.subscribe(f"c:ring:{self._consumer}"):
             if message is None:
                 self._sweep = True
-            elif (partition := int(message[1])) not in self._hot:
-                self._hot.append(partition)
-            self._bell.set()
+                self._bell.set()
+            else:
+                self._wake(int(message[1]))
+
+    def _wake(self, partition: int) -> None:
+        if partition not in self._hot:
+            self._hot.append(partition)
+        self._bell.set()
 
     async def wait(self) -> None:
         """Return when there may be work: at a wake-up, or after a second, when every partition is looked at again."""
@@ -165,8 +170,15 @@ class Ring:
         args: list[bytes | str | int] = [lease.fence, lease.slug, statements[-1].position, len(statements)]
         for letter in sorted(dead, key=lambda letter: letter.position):
             args += (letter.position, letter.id, letter.reason, letter.raw, letter.authority)
-        reply = await self._connection.call("collegium_acknowledge", partition_of(lease.slug), self._keys(lease), *args)
-        return Acknowledged(watermark=int(reply[0]), left=int(reply[1])) if reply else None
+            args += (letter.version, int(letter.missing))
+        partition = partition_of(lease.slug)
+        reply = await self._connection.call("collegium_acknowledge", partition, self._keys(lease), *args)
+        if not reply:
+            return None
+        acknowledged = Acknowledged(watermark=int(reply[0]), left=int(reply[1]))
+        if acknowledged.left:
+            self._wake(partition)  # ready again: whoever looked while it was leased has put the partition aside
+        return acknowledged
 
     def _keys(self, lease: Lease) -> list[str]:
         return [

@@ -86,7 +86,7 @@ class Platform:
             backlog_limit=self.settings.backlog_limit,
         )
 
-    def ring(self, consumer: str, *, owner: str, lease_seconds: float = 30.0) -> Ring:
+    def ring(self, consumer: str, *, owner: str, lease_seconds: float = 10.0) -> Ring:
         """Return the ready rings of *consumer*, from which a worker takes tenants with work."""
         return Ring(self._connection, consumer, owner=owner, lease_seconds=lease_seconds)
 

@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Final
 
 import msgspec
 
 from collegium_core.errors import Conflict, Unavailable
-from collegium_core.lrs.compare import equivalent
+from collegium_core.lrs.compare import repeats
 from collegium_core.lrs.query import Place, StatementQuery
 from collegium_core.lrs.record import Missing, StoredStatement
 from collegium_core.storage.ports import StatementStore
-from collegium_core.streams.log import Appended, ReceivedStatement, StaleLookup, Taken, TenantLog
-from collegium_core.tenancy.lookup import SharedLookup
+from collegium_core.streams import Appended, Full, PendingBatch, ReceivedStatement, StaleLookup, Taken, TenantLog
+from collegium_core.tenancy.intake import Incoming, Intake, Known
 
-__all__ = ["Page", "Statements"]
+__all__ = ["Accepted", "Page", "Statements"]
 
 _TRIES: Final = 8
+_FULL_SECONDS: Final = 10
 _WATERMARK_SECONDS: Final = 0.25
+
+
+class Accepted(msgspec.Struct, frozen=True, gc=False):
+    """A batch that is durable, and how many of its statements are new."""
+
+    statements: Sequence[ReceivedStatement]
+    added: int
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -40,50 +49,59 @@ class Statements:
     def __init__(self, log: TenantLog, store: StatementStore, *, backlog_limit: int) -> None:
         self._log = log
         self._store = store
-        self._lookup = SharedLookup(store, log.clock)
-        self._limit = backlog_limit
+        self._intake = Intake(log, store, limit=backlog_limit)
         self._watermark = (0, 0.0)
 
     async def accept(
-        self, batch: Sequence[ReceivedStatement], *, authority: bytes, version: str, ids_chosen: bool = False
-    ) -> int:
-        """Make *batch* durable, all of it or nothing; return how many statements are new.
+        self,
+        prepare: Callable[[], Sequence[ReceivedStatement]],
+        *,
+        size: int,
+        authority: bytes,
+        version: str,
+        ids_chosen: bool = False,
+    ) -> Accepted:
+        """Make a batch durable, all of it or nothing.
 
         Statements that are here already with the same content are left as they are (xAPI-Communication 2.1.2).
 
+        :param prepare: makes the batch, or raises a ``Problem``, which is raised here.
+        :param size: about how many bytes *prepare* goes through.
         :param authority: the agent who vouches, JSON bytes.
         :param version: the ``version`` to supply where the client sent none.
         :param ids_chosen: the client chose the ids even where they do not stand in the statements (PUT).
         :raises Conflict: an id of the batch is here with other content; nothing was stored.
         :raises Unavailable: the log is away or full; send it again with the same ids.
         """
-        pending = list(batch)
-        chosen = [s.id for s in pending if ids_chosen or not s.missing & Missing.ID]
+
+        def first() -> Incoming:
+            return incoming(prepare())
+
+        def incoming(batch: Sequence[ReceivedStatement]) -> Incoming:
+            chosen = [s.id for s in batch if s.missing is Missing.NOTHING or ids_chosen or not s.missing & Missing.ID]
+            return Incoming(PendingBatch(batch, authority, version), chosen)
+
+        brought, outcome = await self._intake.append(first, size=size)
+        batch = brought.batch.statements
         for _ in range(_TRIES):
-            looked_up_at: int | None = None
-            if chosen:
-                try:
-                    found, looked_up_at = await self._lookup.existing(chosen)
-                except Unavailable:
-                    # Writes go on without the store. What is claimed is compared all the same; an id that only the
-                    # store knows is told apart when it is indexed (same content: dropped; other: a dead letter).
-                    found = frozenset()
-                if found:
-                    pending = await self._unknown(pending, found)
-            if not pending:
-                return 0
-            outcome = await self._log.append(
-                pending, authority=authority, version=version, looked_up_at=looked_up_at, limit=self._limit
-            )
+            pending = brought.batch.statements
             match outcome:
                 case Appended():
-                    return len(pending)
+                    return Accepted(batch, added=len(pending))
+                case Known(ids):
+                    pending = await self._unknown(pending, ids)
                 case Taken(positions):
                     pending = await self._unknown(pending, {pending[index].id for index in positions})
+                case Full(backlog):
+                    raise Unavailable(
+                        f"{backlog} statements of this tenant wait to be indexed, which is as many as may",
+                        retry_after_seconds=_FULL_SECONDS,
+                    )
                 case StaleLookup():
                     pass
             if not pending:
-                return 0
+                return Accepted(batch, added=0)
+            brought, outcome = await self._intake.append(partial(incoming, pending), size=size)
         raise Unavailable("the ids of this batch could not be looked up in time")
 
     async def _unknown(
@@ -97,7 +115,7 @@ class Statements:
             other = stored.get(statement_id)
             if other is None:
                 raise Unavailable("a statement of this batch is between log and store; send the batch again")
-            if not equivalent(statement.raw, other.raw):
+            if not repeats(other, statement.raw):
                 different.append(statement_id)
         if different:
             raise Conflict(f"stored already with other content: {', '.join(different[:5])}")
@@ -143,4 +161,4 @@ class Statements:
 
     async def close(self) -> None:
         """Give up look-ups under way."""
-        await self._lookup.close()
+        await self._intake.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from typing import Any
 
@@ -16,6 +17,8 @@ from collegium_core.streams import (
     Appended,
     Connection,
     DeadLetter,
+    Full,
+    PendingBatch,
     RedisClock,
     Ring,
     StaleLookup,
@@ -29,7 +32,8 @@ AUTHORITY = b'{"mbox":"mailto:a@example.org"}'
 
 
 async def append(log: TenantLog, batch: list[Any], *, limit: int = 1_000_000, looked_up_at: int | None = None) -> Any:
-    return await log.append(batch, authority=AUTHORITY, version="1.0.0", looked_up_at=looked_up_at, limit=limit)
+    [outcome] = await log.append([PendingBatch(batch, AUTHORITY, "1.0.0")], looked_up_at=looked_up_at, limit=limit)
+    return outcome
 
 
 async def take_of(ring: Ring, slug: str, **bounds: int) -> Work:
@@ -52,6 +56,28 @@ async def test_stored_is_consecutive_within_a_batch_and_monotone_across(log: Ten
     assert isinstance(first, Appended)
     assert isinstance(second, Appended)
     assert second.first >= first.first + 600
+
+
+async def test_batches_of_one_append_stand_for_themselves(
+    log: TenantLog, ring: Ring, slug: str, statements: Any
+) -> None:
+    """Batches appended together are each stored or refused; an id in two of them is stored by the first."""
+    known = statements(1)
+    await append(log, known)
+    twice = statements(1)
+    batches = [statements(2), [*statements(1), *known], twice, twice, statements(9), statements(3)]
+    pending = [
+        PendingBatch(batch, b'{"mbox":"mailto:%d@example.org"}' % (n // 2), "1.0.0") for n, batch in enumerate(batches)
+    ]
+    outcomes = await log.append(pending, looked_up_at=None, limit=10)
+    first = outcomes[0].first
+    expected = [Appended(first), Taken({1: outcomes[1].positions[1]}), Appended(first + 2), Taken({0: first + 2})]
+    assert [*expected, Full(4), Appended(first + 3)] == outcomes
+    work = await take_of(ring, slug)
+    stored = [*known, *batches[0], *twice, *batches[5]]
+    assert [s.id for s in stored] == [s.id for s in work.statements]
+    authorities = [AUTHORITY, *([b'{"mbox":"mailto:0@example.org"}'] * 2), b'{"mbox":"mailto:1@example.org"}']
+    assert [*authorities, *([b'{"mbox":"mailto:2@example.org"}'] * 3)] == [s.authority for s in work.statements]
 
 
 async def test_statements_come_back_as_they_were_sent(log: TenantLog, ring: Ring, slug: str, statements: Any) -> None:
@@ -106,11 +132,10 @@ async def test_a_look_up_older_than_five_minutes_is_refused(log: TenantLog, stat
 
 
 async def test_the_backlog_limit_refuses_and_recovers(log: TenantLog, ring: Ring, slug: str, statements: Any) -> None:
-    """A full backlog is a 503 with a time to come back; after indexing it takes writes again."""
+    """A full backlog takes nothing of a batch; after indexing it takes writes again."""
     await append(log, statements(8), limit=10)
-    with pytest.raises(Unavailable, match="wait to be indexed") as refused:
-        await append(log, statements(3), limit=10)
-    assert ("retry-after", "10") in refused.value.headers
+    assert Full(8) == await append(log, statements(3), limit=10)
+    assert isinstance(await append(log, statements(2), limit=10), Appended)
     await ring.acknowledge(await take_of(ring, slug))
     assert isinstance(await append(log, statements(3), limit=10), Appended)
 
@@ -188,6 +213,23 @@ async def test_a_beat_holds_the_lease(connection: Connection, log: TenantLog, sl
     assert await holder.acknowledge(work) is not None
 
 
+async def test_what_is_left_is_taken_at_once_by_a_waiting_worker(
+    log: TenantLog, ring: Ring, slug: str, statements: Any
+) -> None:
+    """A worker that found nothing while the tenant was leased does not wait for the sweep to take what is left."""
+    await append(log, statements(300))
+    work = await take_of(ring, slug, statements=1)
+    while (other := await ring.take(statements=1, size=1)) is not None:
+        await ring.release(other.lease, pause_seconds=60)
+    waiting = asyncio.create_task(ring.wait())
+    await asyncio.sleep(0)
+    started = time.monotonic()
+    await ring.acknowledge(work)
+    await waiting
+    assert (await take_of(ring, slug)).statements
+    assert time.monotonic() - started < 0.5
+
+
 async def test_what_comes_during_a_lease_is_taken_next(log: TenantLog, ring: Ring, slug: str, statements: Any) -> None:
     """An append to a leased tenant is not forgotten when the lease ends."""
     await append(log, statements(1))
@@ -219,7 +261,10 @@ async def test_dead_letters_are_kept_with_their_reason(log: TenantLog, ring: Rin
     batch = statements(3)
     first = await append(log, batch)
     work = await take_of(ring, slug)
-    letters = [DeadLetter(s.id, s.position, "refused", s.raw, s.authority) for s in reversed(work.statements[1:])]
+    letters = [
+        DeadLetter(s.id, s.position, "refused", s.raw, s.authority, s.version, s.missing)
+        for s in reversed(work.statements[1:])
+    ]
     await ring.acknowledge(work, letters)
     assert [
         (batch[1].id, first.first + 1, "refused", batch[1].raw),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from typing import Any
 
@@ -51,7 +52,8 @@ class Client:
             every["X-Experience-API-Version"] = version
         if authorization is not None:
             every["Authorization"] = authorization or self.tenant.authorization
-        data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+        content = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+        data = None if content is None else io.BytesIO(content)
         url = (self.stack.url(self.tenant, replica=replica) if base is None else base) + path
         async with self.http.request(method, url, data=data, headers={**every, **(headers or {})}) as response:
             return Answer(response, await response.read())

@@ -48,18 +48,20 @@ def _letter(statement: StoredStatement, reason: str) -> DeadLetter:
         reason=reason,
         raw=statement.raw,
         authority=statement.authority,
+        version=statement.version,
+        missing=statement.missing,
     )
 
 
 def _handled(scope: TenantScope, work: Work, acknowledged: Acknowledged, dead: list[DeadLetter]) -> None:
-    slug = scope.slug
+    tenant = scope.record.display
     # What is left now is younger than what was handled; its age is at most this.
     lag = (work.now - work.statements[0].position) / 1_000_000 if acknowledged.left else 0.0
-    metrics.statements_indexed_total.labels(slug).inc(len(work.statements) - len(dead))
-    metrics.index_lag_seconds.labels(slug).set(lag)
-    metrics.stream_backlog.labels(slug, "index").set(acknowledged.left)
+    metrics.statements_indexed_total.labels(tenant).inc(len(work.statements) - len(dead))
+    metrics.index_lag_seconds.labels(tenant).set(lag)
+    metrics.stream_backlog.labels(tenant, "index").set(acknowledged.left)
     if dead:
-        metrics.index_dead_letters_total.labels(slug).inc(len(dead))
+        metrics.index_dead_letters_total.labels(tenant).inc(len(dead))
 
 
 INDEX = Role(consumer="index", handle=index, handled=_handled)

@@ -1,0 +1,1 @@
+"""Where statements, documents and files are kept: the ports, and their implementations."""

@@ -1,0 +1,1 @@
+"""What the platform tells of itself: metrics, and log lines."""

@@ -1,0 +1,1 @@
+"""The Kubernetes operator: Tenants in, records, indices and pods out."""

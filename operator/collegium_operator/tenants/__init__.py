@@ -1,0 +1,1 @@
+"""Tenants: their record, their stores, and pods of their own where they ask for them."""

@@ -1,0 +1,325 @@
+"""Folders of manifests become tenant records."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from collegium_core.errors import Unavailable
+from collegium_core.tenancy.names import parse_name
+from collegium_core.tenancy.platform import Platform
+from collegium_core.tenancy.record import Placement, TenantRecord, TenantState
+from collegium_workers.supervisor import reconciler as module
+from collegium_workers.supervisor.reconciler import ManifestFolder, Reconciler
+from collegium_workers.supervisor.views import Login
+
+KEY = "ck_" + "k" * 43
+OTHER_KEY = "ck_" + "o" * 43
+TENANT = """\
+apiVersion: collegium.dev/v1alpha1
+kind: Tenant
+metadata: {{name: {name}}}
+spec:
+  state: {state}
+  authentication:
+    - name: lms
+      basic: {{secretRef: {{name: {name}-lms}}}}
+---
+apiVersion: v1
+kind: Secret
+metadata: {{name: {name}-lms}}
+stringData: {{username: {name}-user, password: {password}}}
+"""
+
+
+class Registry:
+    """A registry of records in a dictionary; ``is_away`` makes it unavailable."""
+
+    def __init__(self) -> None:
+        self.records: dict[str, TenantRecord] = {}
+        self.writes = 0
+        self.is_away = False
+
+    async def list(self) -> list[TenantRecord]:
+        """Return all."""
+        self._check()
+        return list(self.records.values())
+
+    async def put(self, record: TenantRecord) -> bool:
+        """Store one."""
+        self._check()
+        changed = self.records.get(record.slug) != record
+        self.writes += changed
+        self.records[record.slug] = record
+        return changed
+
+    async def remove(self, slug: str) -> None:
+        """Forget one."""
+        self._check()
+        del self.records[slug]
+
+    def _check(self) -> None:
+        if self.is_away:
+            raise Unavailable("away")
+
+
+class Scene:
+    """A folder, a registry and a reconciler between them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "manifests"
+        self.own = folder / "tenants"
+        self.folder.mkdir()
+        self.own.mkdir()
+        self.registry = Registry()
+        self.provisioned: list[str] = []
+        self.store_is_away = False
+        self.events: list[tuple[str, dict[str, Any]]] = []
+        self.reconciler = self.restart()
+
+    def restart(self, *, with_manifests: bool = True) -> Reconciler:
+        """Return a new reconciler over the same folders and registry."""
+        platform = SimpleNamespace(
+            registry=self.registry, scope=self._scope, settings=SimpleNamespace(placement=Placement.DEDICATED)
+        )
+        folders = [ManifestFolder(self.own, "tenants")]
+        if with_manifests:
+            folders.insert(0, ManifestFolder(self.folder, "manifests"))
+        self.reconciler = Reconciler(cast("Platform", platform), folders, report=self._report)
+        return self.reconciler
+
+    def write(self, name: str, *, state: str = "Active", password: str = KEY, own: bool = False) -> Path:
+        """Write a tenant's documents."""
+        path = (self.own if own else self.folder) / f"{name}.yaml"
+        path.write_text(TENANT.format(name=name, state=state, password=password))
+        return path
+
+    def record(self, name: str) -> TenantRecord | None:
+        """Return what the registry holds."""
+        return self.registry.records.get(parse_name(name).slug)
+
+    def faults(self) -> list[dict[str, Any]]:
+        """Return the reported faults."""
+        return [fields for name, fields in self.events if name == "manifest-fault"]
+
+    def _report(self, name: str, **fields: Any) -> None:
+        self.events.append((name, fields))
+
+    def _scope(self, record: TenantRecord) -> Any:
+        async def provision() -> None:
+            if self.store_is_away:
+                raise Unavailable("no store")
+            self.provisioned.append(record.display)
+
+        return SimpleNamespace(provision=provision)
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Scene:
+    return Scene(tmp_path)
+
+
+async def test_tenants_of_the_folder_and_the_default_one_exist(scene: Scene) -> None:
+    """Each with its credential and its stores; the default tenant without a manifest and without a credential."""
+    scene.write("acme")
+    scene.write("globex")
+    assert await scene.reconciler.step()
+    acme = scene.record("acme")
+    assert acme is not None
+    assert ["acme-user"] == [credential.username for credential in acme.credentials]
+    default = scene.record("default")
+    assert default is not None
+    assert () == default.credentials
+    assert {"acme", "globex", "default"} == set(scene.provisioned)
+    assert ["acme", "globex", "default"] == [view.name for view in scene.reconciler.tenants()]
+    assert (Login("acme-user", KEY),) == scene.reconciler.tenants()[0].logins
+
+
+async def test_nothing_new_writes_nothing(scene: Scene) -> None:
+    """Looking costs the registry nothing."""
+    scene.write("acme")
+    await scene.reconciler.step()
+    before = scene.registry.writes
+    for _ in range(3):
+        await scene.reconciler.step()
+    assert before == scene.registry.writes
+
+
+async def test_a_changed_document_takes_effect(scene: Scene) -> None:
+    """State and password of the next look are those of the file."""
+    scene.write("acme")
+    await scene.reconciler.step()
+    first = scene.record("acme")
+    scene.write("acme", state="ReadOnly", password=OTHER_KEY)
+    await scene.reconciler.step()
+    second = scene.record("acme")
+    assert first is not None
+    assert second is not None
+    assert TenantState.READ_ONLY is second.state
+    assert first.credentials != second.credentials
+
+
+async def test_a_removed_document_closes_the_door(scene: Scene) -> None:
+    """The record goes, in this run and also when the file went while nothing ran."""
+    paths = [scene.write("acme"), scene.write("globex")]
+    await scene.reconciler.step()
+    paths[0].unlink()
+    await scene.reconciler.step()
+    assert scene.record("acme") is None
+    paths[1].unlink()
+    await scene.restart().step()
+    assert scene.record("globex") is None
+    assert scene.record("default") is not None
+
+
+async def test_tenants_that_came_from_elsewhere_are_left_alone(scene: Scene) -> None:
+    """What was made on demand has no document to be missed."""
+    name = parse_name("on demand")
+    await scene.registry.put(TenantRecord(name.slug, name.display, name.canonical))
+    await scene.reconciler.step()
+    assert scene.record("on demand") is not None
+
+
+async def test_without_a_manifests_folder_its_tenants_stay(scene: Scene) -> None:
+    """A platform started for a while by another command knows nothing of the folder."""
+    scene.write("acme")
+    await scene.reconciler.step()
+    await scene.restart(with_manifests=False).step()
+    assert scene.record("acme") is not None
+
+
+async def test_a_broken_document_is_told_and_takes_nothing_away(scene: Scene) -> None:
+    """File, line and field are named once, other files load, and the tenant stays as it was."""
+    path = scene.write("acme")
+    await scene.reconciler.step()
+    path.write_text(path.read_text().replace("state: Active", "stat: Active"))
+    scene.write("globex")
+    for _ in range(3):
+        await scene.reconciler.step()
+    [fault] = scene.faults()
+    assert (str(path), 5, "spec.stat") == (fault["file"], fault["line"], fault["field"])
+    assert scene.record("acme") is not None
+    assert scene.record("globex") is not None
+
+
+async def test_a_document_broken_before_the_start_keeps_its_tenant(scene: Scene) -> None:
+    """Nobody can tell which tenant the broken file would have given, so no door is closed."""
+    path = scene.write("acme")
+    await scene.reconciler.step()
+    path.write_text("kind: [")
+    await scene.restart().step()
+    assert scene.record("acme") is not None
+
+
+async def test_a_missing_secret_is_told_and_the_tenant_exists_without_that_credential(scene: Scene) -> None:
+    """The fault names the entry; the tenant is there for others."""
+    path = scene.write("acme")
+    path.write_text(path.read_text().partition("---")[0])
+    await scene.reconciler.step()
+    acme = scene.record("acme")
+    assert acme is not None
+    assert () == acme.credentials
+    [fault] = scene.faults()
+    assert "there is no Secret 'acme-lms'" in fault["detail"]
+
+
+async def test_a_name_cannot_be_changed_in_place(scene: Scene) -> None:
+    """As on Kubernetes: the fault is told, the tenant stays what it was."""
+    path = scene.write("acme")
+    await scene.reconciler.step()
+    path.write_text(path.read_text().replace("spec:\n", "spec:\n  name: other\n"))
+    await scene.reconciler.step()
+    assert scene.record("acme") is not None
+    assert scene.record("other") is None
+    assert ["name cannot be changed, set or unset once the Tenant exists"] == [
+        fault["detail"] for fault in scene.faults()
+    ]
+
+
+async def test_the_manifests_folder_counts_before_created_tenants(scene: Scene) -> None:
+    """Two documents for one tenant: the earlier folder's is in force, the other is told."""
+    scene.write("acme", state="ReadOnly")
+    scene.write("acme", own=True)
+    await scene.reconciler.step()
+    acme = scene.record("acme")
+    assert acme is not None
+    assert TenantState.READ_ONLY is acme.state
+    [fault] = scene.faults()
+    assert "means the same tenant" in fault["detail"]
+
+
+async def test_a_registry_that_is_away_is_tried_again(scene: Scene) -> None:
+    """The step says that it is not done, and the next one is."""
+    scene.write("acme")
+    scene.registry.is_away = True
+    assert not await scene.reconciler.step()
+    scene.registry.is_away = False
+    assert await scene.reconciler.step()
+    assert scene.record("acme") is not None
+
+
+async def test_a_registry_that_lost_everything_has_it_back(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Records are written again now and then, whether or not a file has changed."""
+    scene.write("acme")
+    await scene.reconciler.step()
+    scene.registry.records.clear()
+    monkeypatch.setattr(module, "_RESYNC_SECONDS", 0.0)
+    await scene.reconciler.step()
+    assert scene.record("acme") is not None
+    assert scene.record("default") is not None
+
+
+async def test_a_store_that_is_away_holds_up_no_record(scene: Scene) -> None:
+    """The tenant can be called; its stores are made when they can be."""
+    scene.write("acme")
+    scene.store_is_away = True
+    assert await scene.reconciler.step()
+    assert scene.record("acme") is not None
+    scene.store_is_away = False
+    await scene.reconciler.step()
+    assert "acme" in scene.provisioned
+
+
+async def test_passwords_are_hashed_once(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a resync nor a change elsewhere nor a restart makes the hash anew."""
+    hashed: list[str] = []
+    make = module.make_credential
+
+    def counting(name: str, username: str, password: str, *rest: Any) -> Any:
+        hashed.append(username)
+        return make(name, username, password, *rest)
+
+    monkeypatch.setattr(module, "make_credential", counting)
+    monkeypatch.setattr(module, "_RESYNC_SECONDS", 0.0)
+    scene.write("acme", password="a long password")
+    await scene.reconciler.step()
+    first = scene.record("acme")
+    scene.write("globex", password="another one")
+    await scene.reconciler.step()
+    await scene.restart().step()
+    assert ["acme-user", "globex-user"] == sorted(hashed)
+    assert first == scene.record("acme")
+
+
+async def test_the_placement_is_decided_once(scene: Scene) -> None:
+    """A tenant that exists keeps its placement whatever the platform's default is now."""
+    scene.write("acme")
+    name = parse_name("acme")
+    await scene.registry.put(TenantRecord(name.slug, name.display, name.canonical, placement=Placement.POOLED))
+    await scene.reconciler.step()
+    acme = scene.record("acme")
+    assert acme is not None
+    assert Placement.POOLED is acme.placement
+
+
+async def test_a_folder_that_vanishes_takes_nothing_away(scene: Scene) -> None:
+    """A file system that is gone for a moment closes no door."""
+    scene.write("acme")
+    await scene.reconciler.step()
+    scene.folder.rename(scene.folder.with_name("elsewhere"))
+    await scene.reconciler.step()
+    assert scene.record("acme") is not None
+    assert "cannot be read" in scene.faults()[0]["detail"]
