@@ -1,4 +1,4 @@
-"""A bounded load from a process of its own: POST statements with client-chosen ids over keep-alive connections, loopback only.
+"""A bounded load from a process of its own: statements with client-chosen ids over keep-alive connections, on loopback.
 
 ``python load.py URL_FILE``: reads its task as JSON on standard input, prints one JSON object with what it saw.
 """
@@ -11,6 +11,7 @@ import json
 import sys
 import time
 import uuid
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ def bodies(source: str, count: int) -> list[bytes]:
     else:
         from collegium_workers.transfer.generator import generate  # noqa: PLC0415 - only without a file
 
-        found = [json.loads(line) for line in generate(count, seed=1)]
+        found = [json.loads(line) for line in islice(generate(1), count)]
     for statement in found:
         statement.pop("id", None)
     return [json.dumps(statement, separators=(",", ":")).encode()[:-1] for statement in found]

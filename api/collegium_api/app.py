@@ -12,6 +12,7 @@ from litestar.openapi import OpenAPIConfig
 from litestar.types import ASGIApp
 
 from collegium_api.context import Doorkeeper
+from collegium_api.cors import Cors
 from collegium_api.health import healthz, ping, readyz
 from collegium_api.lrs.statements import Location, StatementsResource
 from collegium_api.problems import encode_problem
@@ -84,6 +85,7 @@ class Application:
 
     def __init__(self, platform: Platform, settings: Settings) -> None:
         self._root_path = settings.root_path.rstrip("/")
+        self._cors = Cors(settings.cors_allow_origins)
         self._authenticator = Authenticator(settings)
         self._statements = StatementsResource(Doorkeeper(platform, self._authenticator), settings)
         self._litestar: ASGIApp = Litestar(
@@ -103,6 +105,11 @@ class Application:
     async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
         """Answer one connection."""
         if scope["type"] == "http":
+            if (origin := self._cors.origin_of(scope)) is not None:
+                if self._cors.is_preflight(scope):
+                    await self._cors.answer_preflight(send, origin)
+                    return
+                send = self._cors.marking(send, origin)
             path: str = scope["path"]
             tenant = locate_statements(path, self._root_path)
             if tenant is not None:

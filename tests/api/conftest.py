@@ -16,6 +16,7 @@ from collegium_testing.stack import Stack, Tenant
 @pytest.fixture(scope="session")
 def stack(valkey_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     environment = {"COLLEGIUM_MAX_BODY_BYTES": "1MiB", "COLLEGIUM_BODY_TIMEOUT_SECONDS": "1"}
+    environment["COLLEGIUM_CORS_ALLOW_ORIGINS"] = "https://content.example"
     with Stack(tmp_path_factory.mktemp("stack"), valkey_url, replicas=2, environment=environment) as stack:
         yield stack
 

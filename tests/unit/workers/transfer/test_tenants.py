@@ -7,13 +7,10 @@ import click
 import msgspec
 import pytest
 
-from collegium_core.lrs.record import Missing
 from collegium_core.manifests import SecretManifest, TenantManifest, parse_documents
 from collegium_core.security.credentials import make_key
-from collegium_core.streams import DeadLetter
 from collegium_core.tenancy.names import parse_name
 from collegium_core.tenancy.record import Credential, CredentialKind, TenantRecord
-from collegium_workers.transfer.deadletters import _again
 from collegium_workers.transfer.tenants import _documents, _write, show_json
 
 
@@ -56,17 +53,3 @@ def test_what_is_shown_of_a_tenant_holds_no_digest() -> None:
     value = msgspec.json.decode(show_json(record))
     assert [{"name": "lms", "username": "ada", "kind": "key", "scopes": ["all"]}] == value["credentials"]
     assert "0000" not in show_json(record)
-
-
-@pytest.mark.parametrize(
-    ("raw", "missing"),
-    [
-        (b'{"id":"a","timestamp":"t","version":"1.0.0"}', Missing.NOTHING),
-        (b'{"id":"a"}', Missing.TIMESTAMP | Missing.VERSION),
-        (b"{}", Missing.ID | Missing.TIMESTAMP | Missing.VERSION),
-    ],
-)
-def test_a_dead_letter_is_received_again_as_it_was(raw: bytes, missing: Missing) -> None:
-    """What the client left out is seen from the bytes."""
-    letter = DeadLetter(id="a", position=1, reason="x", raw=raw, authority=b"{}")
-    assert ("a", raw, missing) == (_again(letter).id, _again(letter).raw, _again(letter).missing)
