@@ -39,13 +39,13 @@ def cost(stack: Stack, tenant: Tenant, name: str, **load: Any) -> tuple[float, d
 def measure(stack: Stack, tenant: Tenant, *, rounds: int, stored: int, source: str, console: Console) -> dict[str, Any]:
     """Return the figures over one stack."""
     floor, port, path = start_floor(stack), stack.ports[0], f"/{tenant.name}/xAPI/statements"
-    preload = {"port": port, "path": path, "batch": 500, "connections": 4, "source": source}
+    preload: dict[str, Any] = {"port": port, "path": path, "batch": 500, "connections": 4, "source": source}
     for _ in track(range(stored // 10_000), description="storing", console=console):
         run_load(tenant, requests=20, **preload)
     asyncio.run(stack.settle(tenant, seconds=600))
 
-    single = {"requests": 6000, "batch": 1, "connections": 32, "source": source}
-    batch = {"requests": 300, "batch": 50, "connections": 8, "source": source}
+    single: dict[str, Any] = {"requests": 6000, "batch": 1, "connections": 32, "source": source}
+    batch: dict[str, Any] = {"requests": 300, "batch": 50, "connections": 8, "source": source}
     rows: list[dict[str, float]] = []
     for _ in track(range(rounds), description="measuring", console=console):
         base, _ = cost(stack, tenant, "floor", port=floor, path="/", **single)

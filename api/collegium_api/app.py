@@ -9,7 +9,7 @@ import structlog
 from litestar import Litestar, Request, Response
 from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
-from litestar.types import ASGIApp
+from litestar.types import ASGIApp, ControllerRouterHandler
 
 from collegium_api.context import Doorkeeper
 from collegium_api.cors import Cors
@@ -22,9 +22,12 @@ from collegium_core.settings import Settings
 from collegium_core.tenancy.names import DEFAULT_TENANT
 from collegium_core.tenancy.platform import Platform
 
-__all__ = ["Application", "locate_statements"]
+__all__ = ["HANDLERS", "Application", "locate_statements"]
 
 _XAPI: Final = ("xAPI", "TCAPI")
+
+HANDLERS: Final[list[ControllerRouterHandler]] = [healthz, ping, readyz]
+"""What Litestar serves."""
 
 _log = structlog.get_logger(__name__)
 
@@ -89,7 +92,7 @@ class Application:
         self._authenticator = Authenticator(settings)
         self._statements = StatementsResource(Doorkeeper(platform, self._authenticator), settings)
         self._litestar: ASGIApp = Litestar(
-            route_handlers=[healthz, ping, readyz],
+            route_handlers=HANDLERS,
             path=self._root_path or None,
             openapi_config=OpenAPIConfig(title="Collegium", version="1", path="/schema"),
             exception_handlers={Problem: _on_problem, HTTPException: _on_http_error, Exception: _on_failure},

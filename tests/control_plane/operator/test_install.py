@@ -21,7 +21,7 @@ def bare(control_plane: Cluster, helm: Path, home: str, tmp_path: Path) -> Relea
 def test_install_with_defaults_and_uninstall(bare: Release, tenants: Any, unique: str) -> None:
     """The defaults install everything; uninstalling takes the operator and its pods, not the kinds nor the Tenants."""
     # The run's own CRDs are there already; the flag lets this release have them.
-    output = bare.helm("install", bare.name, CHART, "--take-ownership", "--wait", "--timeout=60s")
+    output = bare.helm("install", bare.name, CHART, "--take-ownership")
     assert "kubectl get tenants -A --watch" in output
     assert "one Valkey that this release started" in output
     operator = bare.operator()

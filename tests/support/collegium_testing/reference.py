@@ -5,10 +5,15 @@ A unit test fails while a page in the tree differs from what the code says.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+import click
+import yaml
+
+from collegium_api.census import ROUTES
+from collegium_core.commands import collegium as root
 from collegium_core.settings import CONFIG, PREFIX, SETTINGS
 from collegium_core.settings_values import Kind, Setting
 from collegium_core.telemetry.metrics import METRICS
@@ -16,6 +21,7 @@ from collegium_core.telemetry.metrics import METRICS
 __all__ = ["FOLDER", "PAGES", "write_pages"]
 
 FOLDER: Final = Path(__file__).resolve().parents[3] / "docs" / "reference"
+CRDS: Final = FOLDER.parents[1] / "crds"
 
 _NOTE: Final = "<!-- Made from the code by `make docs`; do not edit. -->"
 
@@ -34,7 +40,7 @@ An empty value means the default. Where anything is wrong the process says all o
 _METRICS_TEXT: Final = f"""\
 Each process serves `/metrics` in the Prometheus text format on its metrics port, with these and the usual
 `process_…` metrics. `collegium up` serves one `/metrics` for all its processes: the last column says what becomes of
-their values. The label `tenant` is the tenant's slug for the first `{PREFIX}TENANT_LABEL_LIMIT` tenants of a process,
+their values. The label `tenant` is the tenant's name for the first `{PREFIX}TENANT_LABEL_LIMIT` tenants of a process,
 then `other`."""
 
 _KINDS: Final[Mapping[Kind, str]] = {
@@ -103,13 +109,89 @@ def metrics_page() -> str:
     )
 
 
+def commands_page() -> str:
+    """Return the page of all commands and their options."""
+    lines = ["# Commands", "", _NOTE, ""]
+    context = click.Context(root, info_name="collegium")
+    for name in root.list_commands(context):
+        _, command, _ = root.resolve_command(context, [name])
+        if command is not None:
+            lines += _command(command, f"collegium {name}")
+    return "\n".join(lines)
+
+
+def _command(command: click.Command, name: str) -> list[str]:
+    if isinstance(command, click.Group):
+        below = [line for key in sorted(command.commands) for line in _command(command.commands[key], f"{name} {key}")]
+        return [f"## `{name}`", "", _paragraph(command), "", *below]
+    arguments = " ".join(
+        p.make_metavar(click.Context(command)) for p in command.params if isinstance(p, click.Argument)
+    )
+    rows = [
+        (", ".join(f"`{text}`" for text in [*option.opts, *option.secondary_opts]), option.help or "")
+        for option in command.params
+        if isinstance(option, click.Option)
+    ]
+    table = _table(("Option", "Meaning"), rows) if rows else []
+    return [f"## `{f'{name} {arguments}'.strip()}`", "", _paragraph(command), "", *table, ""]
+
+
+def _paragraph(command: click.Command) -> str:
+    return " ".join((command.help or "").split())
+
+
+_ROUTES_TEXT: Final = """\
+Errors of every route are problem documents (RFC 9457): `type`, `title`, `status`, `detail`, `instance`, and `errors`
+with `path` and `detail` where several places are wrong. `/metrics` is on the metrics port only."""
+
+
+def routes_page() -> str:
+    """Return the page of all HTTP routes."""
+    rows = [(f"`{route.path}`", ", ".join(route.methods), route.scope or "none", route.meaning) for route in ROUTES]
+    return "\n".join(
+        ["# Routes", "", _NOTE, "", _ROUTES_TEXT, "", *_table(("Path", "Methods", "Scope", "Is"), rows), ""]
+    )
+
+
+def tenant_page() -> str:
+    """Return the page of the fields of the Tenant resource, from its definition."""
+    definition = yaml.safe_load((CRDS / "collegium.dev_tenants.yaml").read_text(encoding="utf-8"))
+    [version] = definition["spec"]["versions"]
+    schema = version["schema"]["openAPIV3Schema"]
+    name = f"{definition['spec']['group']}/{version['name']}"
+    lines = ["# Tenant", "", _NOTE, "", f"`apiVersion: {name}`, `kind: Tenant`, namespaced.", ""]
+    for part in ("spec", "status"):
+        rows = list(_fields(part, schema["properties"][part]))
+        lines += [f"## {part}", "", *_table(("Field", "Type", "Default", "Meaning"), rows), ""]
+    return "\n".join(lines)
+
+
+def _fields(path: str, schema: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+    for name, field in schema.get("properties", {}).items():
+        here, inner = f"{path}.{name}", field
+        if field.get("type") == "array":
+            here, inner = f"{here}[]", field["items"]
+        allowed = inner.get("enum")
+        kind = " or ".join(f"`{value}`" for value in allowed) if allowed else str(inner.get("type", "object"))
+        default = field.get("default")
+        shown = "" if default is None else f"`{default}`"
+        yield f"`{here}`", kind, shown, " ".join(str(field.get("description", "")).split())
+        yield from _fields(here, inner)
+
+
 def _table(headings: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
     heads = list(headings)
     lines = [heads, ["---"] * len(heads), *(list(row) for row in rows)]
     return ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]
 
 
-PAGES: Final[Mapping[str, Callable[[], str]]] = {"settings.md": settings_page, "metrics.md": metrics_page}
+PAGES: Final[Mapping[str, Callable[[], str]]] = {
+    "commands.md": commands_page,
+    "metrics.md": metrics_page,
+    "routes.md": routes_page,
+    "settings.md": settings_page,
+    "tenant.md": tenant_page,
+}
 
 
 def write_pages(folder: Path = FOLDER) -> list[Path]:
