@@ -10,11 +10,13 @@ from __future__ import annotations
 import platform
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
-from typing import Final, Generic, Literal, TypeVar
+from typing import Final, Generic, Literal, Protocol, TypeVar
 
 import msgspec
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+
+from collegium_core.telemetry.tally import TallyCounter, TallyHistogram, TallySeries
 
 __all__ = [
     "METRICS",
@@ -46,7 +48,8 @@ ProcessCollector(registry=REGISTRY)
 # A "created" series beside each counter doubles the series and says what the process' start time says.
 prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
 
-M = TypeVar("M", Counter, Gauge, Histogram)
+M = TypeVar("M", Counter, Gauge, TallySeries)
+SeriesT = TypeVar("SeriesT", covariant=True)
 Merge = Literal["sum", "greatest"]
 
 
@@ -84,6 +87,16 @@ TENANTS: Final = TenantLabel(100)
 """Shared by all metrics of the process; set ``TENANTS.limit`` at start, before the first tenant is counted."""
 
 
+class _Labelled(Protocol[SeriesT]):
+    """A metric that makes series."""
+
+    def labels(self, *values: str) -> SeriesT:
+        """Return the series of *values*."""
+
+    def remove(self, *values: str) -> None:
+        """Forget the series of *values*."""
+
+
 class Family(Generic[M]):
     """A labelled metric and its children.
 
@@ -92,8 +105,8 @@ class Family(Generic[M]):
 
     __slots__ = ("_bounded", "_children", "metric")
 
-    def __init__(self, metric: M, labels: Sequence[str]) -> None:
-        self.metric: M = metric
+    def __init__(self, metric: _Labelled[M], labels: Sequence[str]) -> None:
+        self.metric: _Labelled[M] = metric
         self._bounded = labels[0] == "tenant"
         self._children: dict[tuple[str, ...], M] = {}
 
@@ -115,35 +128,42 @@ class Family(Generic[M]):
             self.metric.remove(*values)
 
 
-def _declare(kind: type[M], name: str, labels: Sequence[str], text: str, merge: Merge) -> None:
-    _DECLARED.append(Declaration(f"collegium_{name}", kind.__name__.lower(), tuple(labels), merge, text))
+def _declare(kind: str, name: str, labels: Sequence[str], text: str, merge: Merge) -> None:
+    _DECLARED.append(Declaration(f"collegium_{name}", kind, tuple(labels), merge, text))
 
 
 def _counter(name: str, labels: Sequence[str], text: str) -> Family[Counter]:
-    _declare(Counter, name, labels, text, "sum")
+    _declare("counter", name, labels, text, "sum")
     return Family(Counter(f"collegium_{name}", text, labels, registry=REGISTRY), labels)
 
 
 def _gauge(name: str, labels: Sequence[str], text: str, merge: Merge) -> Family[Gauge]:
-    _declare(Gauge, name, labels, text, merge)
+    _declare("gauge", name, labels, text, merge)
     return Family(Gauge(f"collegium_{name}", text, labels, registry=REGISTRY), labels)
 
 
+def _tally(name: str, labels: Sequence[str], text: str) -> Family[TallySeries]:
+    _declare("counter", name, labels, text, "sum")
+    return Family(TallyCounter(f"collegium_{name}", text, labels, registry=REGISTRY), labels)
+
+
 def _histogram(name: str, text: str, buckets: Sequence[float]) -> Histogram:
-    _declare(Histogram, name, (), text, "sum")
+    _declare("histogram", name, (), text, "sum")
     return Histogram(f"collegium_{name}", text, registry=REGISTRY, buckets=buckets)
 
 
 _REQUEST_BUCKETS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _RECONCILE_BUCKETS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 
-http_requests_total: Final = _counter(
+http_requests_total: Final = _tally(
     "http_requests_total", ("route", "method", "code"), "Answered HTTP requests by route template."
 )
-http_request_seconds: Final = _histogram(
-    "http_request_seconds", "From a request's first byte to its answer's last, in seconds.", _REQUEST_BUCKETS
+_REQUEST_SECONDS: Final = "From a request's first byte to its answer's last, in seconds."
+_declare("histogram", "http_request_seconds", (), _REQUEST_SECONDS, "sum")
+http_request_seconds: Final = TallyHistogram(
+    "collegium_http_request_seconds", _REQUEST_SECONDS, registry=REGISTRY, buckets=_REQUEST_BUCKETS
 )
-statements_accepted_total: Final = _counter(
+statements_accepted_total: Final = _tally(
     "statements_accepted_total", ("tenant",), "Statements appended to the tenant's log and acknowledged."
 )
 statements_indexed_total: Final = _counter(
@@ -170,7 +190,7 @@ operator_reconciliations_total: Final = _counter(
 operator_reconcile_seconds: Final = _histogram(
     "operator_reconcile_seconds", "How long one reconciliation took, in seconds.", _RECONCILE_BUCKETS
 )
-_declare(Gauge, "operator_queue_depth", (), "Objects that wait for reconciliation.", "sum")
+_declare("gauge", "operator_queue_depth", (), "Objects that wait for reconciliation.", "sum")
 operator_queue_depth: Final = Gauge(
     "collegium_operator_queue_depth", "Objects that wait for reconciliation.", registry=REGISTRY
 )

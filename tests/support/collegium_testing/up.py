@@ -81,6 +81,15 @@ class OneMachine:
         assert self._process is not None
         return self._process.pid
 
+    def endpoint(self, tenant: str = "acme") -> str:
+        """Return the tenant's xAPI endpoint."""
+        return f"{self.ready['url']}/{tenant}/xAPI"
+
+    @staticmethod
+    def authorization(tenant: str = "acme", *, user: str = "", password: str = KEY) -> str:
+        """Return the Authorization header of a tenant's user."""
+        return "Basic " + base64.b64encode(f"{user or f'{tenant}-user'}:{password}".encode()).decode()
+
     @property
     def log(self) -> str:
         """The end of the log of all processes."""
@@ -93,12 +102,14 @@ class OneMachine:
             *("--port", "0", "--metrics-port", "0", "--json", *self.options),
         ]
 
-    def start(self) -> None:
+    def start(self, *, timeout: float = 60) -> None:
         """Start it and return when it is ready."""
         self._events.write_bytes(b"")
         with self._events.open("ab") as events:
             self._process = spawn(self.command(), log=self._log, env=self.environment, stdout=events.fileno())
-        wait_until(lambda: bool(self.events()), what="collegium up", timeout=60, process=self._process, log=self._log)
+        wait_until(
+            lambda: bool(self.events()), what="collegium up", timeout=timeout, process=self._process, log=self._log
+        )
         self.ready = self.events()[0]
         assert "ready" == self.ready["event"]
 
@@ -133,14 +144,13 @@ class OneMachine:
         self, path: str, *, tenant: str = "acme", password: str = KEY, user: str = "", body: Any = None
     ) -> tuple[int, bytes]:
         """Send one request as a tenant's user; return status and body. ``OSError`` when nobody answers."""
-        login = base64.b64encode(f"{user or f'{tenant}-user'}:{password}".encode()).decode()
         headers = {
-            "Authorization": f"Basic {login}",
+            "Authorization": self.authorization(tenant, user=user, password=password),
             "X-Experience-API-Version": "1.0.3",
             "Content-Type": "application/json",
         }
         data = None if body is None else json.dumps(body).encode()
-        url = f"{self.ready['url']}/{tenant}/xAPI/{path}"
+        url = f"{self.endpoint(tenant)}/{path}"
         request = urllib.request.Request(url, data=data, headers=headers)  # noqa: S310 - our own process
         try:
             with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - same
