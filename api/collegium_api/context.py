@@ -29,6 +29,22 @@ class Doorkeeper:
         self._platform = platform
         self._authenticator = authenticator
 
+    def recognise(self, tenant: str, authorization: bytes | None, *, needs: str, writes: bool) -> Visit | None:
+        """Return the visit where tenant and credential were seen lately; ``None`` says: ask :meth:`admit`.
+
+        :raises Forbidden: as :meth:`admit`.
+        """
+        if authorization is None:
+            return None
+        try:
+            record = self._platform.registry.cached(parse_name(tenant).slug)
+        except BadRequest:
+            return None
+        if record is None:
+            return None
+        principal = self._authenticator.cached(record, authorization)
+        return None if principal is None else self._enter(record, principal, needs, writes=writes)
+
     async def admit(
         self, tenant: str, authorization: bytes | None, *, needs: str, writes: bool, address: str = ""
     ) -> Visit:
@@ -44,12 +60,11 @@ class Doorkeeper:
         :raises TooManyRequests: too many wrong passwords.
         """
         record = await self._record(tenant)
-        principal: Principal | None = None
-        if record is not None and authorization is not None:
-            principal = self._authenticator.cached(record, authorization)
-        if principal is None:
-            principal = await self._authenticator.authenticate(record, authorization, address=address, tenant=tenant)
+        principal = await self._authenticator.authenticate(record, authorization, address=address, tenant=tenant)
         assert record is not None  # noqa: S101 - an unknown tenant authenticates nobody
+        return self._enter(record, principal, needs, writes=writes)
+
+    def _enter(self, record: TenantRecord, principal: Principal, needs: str, *, writes: bool) -> Visit:
         principal.require(needs)
         if record.state is not TenantState.ACTIVE:
             if record.state is TenantState.SUSPENDED:
@@ -63,5 +78,4 @@ class Doorkeeper:
             slug = parse_name(tenant).slug
         except BadRequest:
             return None  # an impossible name is an unknown one
-        registry = self._platform.registry
-        return registry.cached(slug) or await registry.get(slug)
+        return await self._platform.registry.get(slug)

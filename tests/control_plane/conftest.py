@@ -11,12 +11,15 @@ from typing import Any
 
 import pytest
 import redis
+import yaml
 
 from collegium_core.streams.connection import tenant_key
 from collegium_core.tenancy.names import parse_name
 from collegium_core.tenancy.record import TenantRecord, decode_record
 from collegium_testing.release import OperatorProcess, Release
 from collegium_testing.services.cluster import Cluster
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "manifests"
 
 
 @pytest.fixture
@@ -92,6 +95,14 @@ class Tenants:
             "spec": spec or {},
         }
         self.cluster.kubectl("-n", self.namespace, "apply", "-f", "-", stdin=json.dumps(document))
+
+    def example(self, name: str, display: str) -> None:
+        """Apply the example *name* as a newcomer does, but for the tenant's name in the stores that all tests share."""
+        documents = list(yaml.safe_load_all((EXAMPLES / f"{name}.yaml").read_text()))
+        for document in documents:
+            if document["kind"] == "Tenant":
+                document["spec"]["name"] = display
+        self.cluster.kubectl("-n", self.namespace, "apply", "-f", "-", stdin=yaml.safe_dump_all(documents))
 
     def secret(self, name: str, **values: str) -> None:
         """Apply a Secret for basic authentication."""

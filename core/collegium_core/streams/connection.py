@@ -225,7 +225,17 @@ class Connection:
 
         :raises Unavailable: it does not.
         """
-        await self.execute("PING") if not self._is_cluster else await self._reroute()
+        if self._is_cluster:
+            await self._reroute()
+            return
+        try:
+            # Over the connection that appends go over: ready means that they do.
+            async with asyncio.timeout(_TIMEOUT):
+                reply = await self._pipe_to(self._address).call("PING")
+        except TimeoutError:
+            raise Unavailable("Redis does not answer") from None
+        if isinstance(reply, ReplyError):
+            raise Unavailable(f"Redis takes no commands now: {_code(reply)}")
 
     async def subscribe(self, *channels: str) -> AsyncIterator[tuple[str, bytes] | None]:
         """Yield (channel, message), and ``None`` after each (re)connection: messages may have been missed. Never ends.

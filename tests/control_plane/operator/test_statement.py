@@ -1,4 +1,4 @@
-"""What the operator's Deployments run really is the platform: a statement travels through API, log, worker and store."""
+"""What the operator's Deployments run is the platform: a statement travels through API, log, worker and store."""
 
 from __future__ import annotations
 
@@ -18,8 +18,6 @@ from collegium_testing.processes import end, free_port
 from collegium_testing.release import OperatorProcess, Release, eventually
 
 pytestmark = pytest.mark.timeout(180)
-
-EXAMPLES = Path(__file__).resolve().parents[3] / "examples" / "manifests"
 
 
 class Client:
@@ -74,7 +72,7 @@ def api_url(operator: OperatorProcess, release: Release, tmp_path: Path) -> Iter
 
     def ready() -> bool:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2) as answer:  # noqa: S310 - loopback
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2) as answer:
                 return answer.status == 200
         except OSError:
             return False
@@ -88,10 +86,10 @@ def api_url(operator: OperatorProcess, release: Release, tmp_path: Path) -> Iter
             end(process, timeout=1)
 
 
-def test_a_statement_travels(api_url: str, release: Release, tenants: Any) -> None:
+def test_a_statement_travels(api_url: str, tenants: Any, unique: str) -> None:
     """Stored under one tenant it is read by id at once and found in the list; the other tenant sees nothing of it."""
-    release.cluster.kubectl("-n", tenants.namespace, "apply", "-f", EXAMPLES)
     for name in ("acme", "globex"):
+        tenants.example(name, f"{name} {unique}")
         eventually(lambda name=name: tenants.has(name, "Ready", "True"), what=f"{name} is ready", timeout=60)
     acme = Client(api_url + tenants.get("acme")["status"]["endpoint"], "acme-lms", "orchard-lantern-52")
     globex = Client(api_url + tenants.get("globex")["status"]["endpoint"], "globex-lms", "harbour-violin-38")

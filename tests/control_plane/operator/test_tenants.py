@@ -6,7 +6,6 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,7 +19,6 @@ from collegium_testing.services.cluster import Cluster
 
 pytestmark = pytest.mark.timeout(180)
 
-EXAMPLES = Path(__file__).resolve().parents[3] / "examples" / "manifests"
 Registry = Callable[[str], TenantRecord | None]
 Tenants = Any
 
@@ -37,23 +35,29 @@ def deployments(cluster: Cluster, namespace: str, labels: str) -> dict[str, Any]
 
 
 def test_an_example_becomes_a_tenant(
-    operator: OperatorProcess, release: Release, tenants: Tenants, registry: Registry, opensearch_url: str
+    operator: OperatorProcess,
+    release: Release,
+    tenants: Tenants,
+    registry: Registry,
+    opensearch_url: str,
+    unique: str,
 ) -> None:
     """``kubectl apply`` of the example gives a record, indices, shared pods, and true conditions of its generation."""
-    release.cluster.kubectl("-n", tenants.namespace, "apply", "-f", EXAMPLES / "acme.yaml")
+    display = f"Acme {unique}"
+    tenants.example("acme", display)
     eventually(lambda: tenants.has("acme", "Ready", "True"), what="acme is ready", timeout=60)
 
     tenant = tenants.get("acme")
     expected = {"Ready", "SpecAccepted", "CredentialsResolved", "IndicesReady", "ApiAvailable", "WorkersAvailable"}
     assert expected == {type_ for type_, each in tenants.conditions("acme").items() if each["status"] == "True"}
     assert {tenant["metadata"]["generation"]} == {each["observedGeneration"] for each in tenant["status"]["conditions"]}
-    slug = parse_name("acme").slug
-    assert (slug, "/acme/xAPI", "Dedicated") == tuple(
+    slug = parse_name(display).slug
+    assert (slug, f"/Acme%20{unique}/xAPI", "Dedicated") == tuple(
         tenant["status"][key] for key in ("slug", "endpoint", "placement")
     )
     assert "finalizers" not in tenant["metadata"]  # Retain: deleting it never waits for anybody
 
-    record = registry("acme")
+    record = registry(display)
     assert record is not None
     [credential] = record.credentials
     assert ("lms", "acme-lms", CredentialKind.PASSWORD, ("all",)) == (
@@ -64,7 +68,7 @@ def test_an_example_becomes_a_tenant(
     )
     assert verify_password(b"orchard-lantern-52", credential.digest)
     assert f"{tenants.namespace}/acme/{tenant['metadata']['uid']}" == record.owner
-    assert indices(opensearch_url, "acme")
+    assert indices(opensearch_url, display)
 
     line = release.cluster.kubectl("-n", tenants.namespace, "get", "tenants", "acme", "--no-headers").split()
     assert ["acme", slug, "Active", "True", "Ready", "1", "Retain"] == line[:7]

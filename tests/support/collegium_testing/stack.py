@@ -110,9 +110,9 @@ class Stack:
         port, metrics = str(self.ports[index]), str(free_port())
         self.start(f"api-{index}", [_collegium(), "api", "--port", port, "--metrics-port", metrics])
 
-    def start_worker(self) -> None:
-        """Start the worker."""
-        self.start("worker", [_collegium(), "worker", "--metrics-port", str(free_port())])
+    def start_worker(self, name: str = "worker") -> None:
+        """Start a worker; those of further names work beside it."""
+        self.start(name, [_collegium(), "worker", "--metrics-port", str(free_port())])
 
     def kill(self, name: str) -> None:
         """``kill -9``."""
@@ -146,6 +146,10 @@ class Stack:
         """Return the tenant's xAPI endpoint."""
         return f"http://127.0.0.1:{self.ports[replica]}/{tenant.name}/xAPI"
 
+    def urls(self, tenant: Tenant) -> list[str]:
+        """Return the tenant's xAPI endpoints, one for each replica."""
+        return [self.url(tenant, replica=index) for index in range(len(self.ports))]
+
     async def make_tenant(
         self,
         name: str = "",
@@ -155,12 +159,13 @@ class Stack:
         scopes: tuple[str, ...] = ("all",),
         secret: str = KEY,
         agent: dict[str, msgspec.Raw] | None = None,
+        provision: bool = True,
     ) -> Tenant:
-        """Register a tenant with one credential and make its stores."""
+        """Register a tenant with one credential and make its stores, unless they are away (*provision* is false)."""
         names = parse_name(name or f"tenant-{uuid.uuid4().hex[:10]}")
         credential = await asyncio.to_thread(make_credential, "test", "user", secret, scopes, agent)
         record = self.record(names.display, state=state, placement=placement, credentials=(credential,))
-        await self.put(record)
+        await self.put(record, provision=provision)
         return Tenant(record, "user", secret)
 
     @staticmethod
@@ -177,12 +182,13 @@ class Stack:
             names.slug, names.display, names.canonical, state=state, placement=placement, credentials=credentials
         )
 
-    async def put(self, record: TenantRecord) -> None:
+    async def put(self, record: TenantRecord, *, provision: bool = True) -> None:
         """Register *record* and make its stores."""
         platform = await Platform.open(self.settings)
         try:
             await platform.registry.put(record)
-            await platform.scope(record).provision()
+            if provision:
+                await platform.scope(record).provision()
         finally:
             await platform.close()
 

@@ -18,12 +18,16 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
+import structlog
 
 from collegium_workers.supervisor.files import write_whole
 
 __all__ = ["ProcessBook", "ProcessMark", "end_orphans", "identify", "is_running"]
 
 _POLL_SECONDS: Final = 0.02
+_RETRY_SECONDS: Final = 2.0
+
+_log = structlog.get_logger(__name__)
 
 
 class ProcessMark(msgspec.Struct, frozen=True):
@@ -66,12 +70,17 @@ async def end_orphans(marks: Sequence[ProcessMark], *, patience: float = 5.0) ->
 
 
 class ProcessBook:
-    """The file that names the running children of this folder's supervisor."""
+    """The file that names the running children of this folder's supervisor.
+
+    A full disk must not keep the supervisor from starting a child again: what cannot be written is kept in mind, and
+    written by :meth:`keep` when it can be.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._marks: dict[int, ProcessMark] = {}
         self._lock = asyncio.Lock()
+        self._is_behind = False
 
     def read(self) -> list[ProcessMark]:
         """Return what the last supervisor wrote; an unreadable file names nobody. Blocks for one small file."""
@@ -90,10 +99,24 @@ class ProcessBook:
         self._marks.pop(pid, None)
         await self._write()
 
+    async def keep(self) -> None:
+        """Write, for ever, what could not be written before."""
+        while True:
+            await asyncio.sleep(_RETRY_SECONDS)
+            if self._is_behind:
+                await self._write()
+
     async def _write(self) -> None:
         async with self._lock:
             text = msgspec.json.encode(list(self._marks.values()))
-            await asyncio.to_thread(write_whole, self._path, text)
+            try:
+                await asyncio.to_thread(write_whole, self._path, text)
+            except OSError as error:
+                if not self._is_behind:
+                    _log.warning("process_book_not_written", reason=error.strerror)
+                self._is_behind = True
+            else:
+                self._is_behind = False
 
 
 async def _wait(marks: Sequence[ProcessMark], seconds: float) -> list[ProcessMark]:

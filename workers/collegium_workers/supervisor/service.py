@@ -150,7 +150,7 @@ class _Service:
                     tenants=reconciler.tenants(),
                 )
             )
-            async with _running(reconciler.run(), summary.run(), self._demo(programs, reconciler)):
+            async with _running(reconciler.run(), summary.run(), self._book.keep(), self._demo(programs, reconciler)):
                 await stop.wait()
             self._report("stopping")
 
