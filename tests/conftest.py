@@ -6,7 +6,7 @@ import pytest
 
 from collegium_testing.summary import Summary, tier_of
 
-pytest_plugins = ["collegium_testing.services.fixtures"]
+pytest_plugins = ["collegium_testing.services.fixtures", "collegium_testing.installation"]
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import MutableMapping
 from typing import Any, Final
 
@@ -11,8 +12,10 @@ from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
 from litestar.types import ASGIApp, ControllerRouterHandler
 
+from collegium_api.census import ROUTES
 from collegium_api.context import Doorkeeper
 from collegium_api.cors import Cors
+from collegium_api.counting import count_request
 from collegium_api.health import healthz, ping, readyz
 from collegium_api.lrs.statements import Location, StatementsResource
 from collegium_api.problems import encode_problem
@@ -26,20 +29,20 @@ __all__ = ["HANDLERS", "Application", "locate_statements"]
 
 _XAPI: Final = ("xAPI", "TCAPI")
 
+_COUNTED: Final = frozenset(route.path for route in ROUTES if not route.scope)
+
 HANDLERS: Final[list[ControllerRouterHandler]] = [healthz, ping, readyz]
 """What Litestar serves."""
 
 _log = structlog.get_logger(__name__)
 
 
-def locate_statements(path: str, root_path: str = "") -> str | None:
+def locate_statements(path: str) -> str | None:
     """Return the tenant that a path to the statements resource names, or ``None`` when it is no such path.
 
     ``/{tenant}/xAPI/statements``, ``/xAPI/{tenant}/statements``, ``/TCAPI/{tenant}/statements``, and for the default
     tenant ``/xAPI/statements``; a trailing slash is accepted.
     """
-    if root_path and path.startswith(root_path):
-        path = path[len(root_path) :]
     match path.rstrip("/").split("/"):
         case ["", tenant, "xAPI", "statements"] if tenant and tenant not in _XAPI:
             return tenant
@@ -93,7 +96,6 @@ class Application:
         self._statements = StatementsResource(Doorkeeper(platform, self._authenticator), settings)
         self._litestar: ASGIApp = Litestar(
             route_handlers=HANDLERS,
-            path=self._root_path or None,
             openapi_config=OpenAPIConfig(title="Collegium", version="1", path="/schema"),
             exception_handlers={Problem: _on_problem, HTTPException: _on_http_error, Exception: _on_failure},
             logging_config=None,
@@ -106,16 +108,34 @@ class Application:
         await self._authenticator.close()
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
-        """Answer one connection."""
-        if scope["type"] == "http":
-            if (origin := self._cors.origin_of(scope)) is not None:
-                if self._cors.is_preflight(scope):
-                    await self._cors.answer_preflight(send, origin)
-                    return
-                send = self._cors.marking(send, origin)
-            path: str = scope["path"]
-            tenant = locate_statements(path, self._root_path)
-            if tenant is not None:
-                await self._statements(scope, receive, send, Location(tenant, path.rstrip("/")))
+        """Answer one connection. The root path may be there or stripped by a proxy; links begin with it in any case."""
+        if scope["type"] != "http":
+            await self._litestar(scope, receive, send)  # type: ignore[arg-type]  # the same protocol, typed narrower
+            return
+        if (origin := self._cors.origin_of(scope)) is not None:
+            if self._cors.is_preflight(scope):
+                await self._cors.answer_preflight(send, origin)
                 return
-        await self._litestar(scope, receive, send)  # type: ignore[arg-type]  # the same protocol, typed narrower
+            send = self._cors.marking(send, origin)
+        path: str = scope["path"]
+        if self._root_path and path.startswith(self._root_path + "/"):
+            path = path[len(self._root_path) :]
+        tenant = locate_statements(path)
+        if tenant is not None:
+            await self._statements(scope, receive, send, Location(tenant, self._root_path + path.rstrip("/")))
+            return
+        await self._other({**scope, "path": path, "raw_path": path.encode()}, receive, send)
+
+    async def _other(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
+        """Answer through Litestar, and count it."""
+        started, status = time.perf_counter(), 500
+
+        async def counted(message: MutableMapping[str, Any]) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        await self._litestar(scope, receive, counted)  # type: ignore[arg-type]  # the same protocol, typed narrower
+        route = scope["path"] if scope["path"] in _COUNTED else "other"
+        count_request(route, scope["method"], status, started)

@@ -23,11 +23,15 @@ class Visit(msgspec.Struct, frozen=True):
 
 
 class Doorkeeper:
-    """Lets requests through to tenants, or raises."""
+    """Lets requests through to tenants, or raises.
+
+    In a process that serves one tenant alone (the setting ``SERVE_TENANT``) every other one is unknown.
+    """
 
     def __init__(self, platform: Platform, authenticator: Authenticator) -> None:
         self._platform = platform
         self._authenticator = authenticator
+        self._only = platform.settings.serve_tenant
 
     def recognise(self, tenant: str, authorization: bytes | None, *, needs: str, writes: bool) -> Visit | None:
         """Return the visit where tenant and credential were seen lately; ``None`` says: ask :meth:`admit`.
@@ -37,9 +41,12 @@ class Doorkeeper:
         if authorization is None:
             return None
         try:
-            record = self._platform.registry.cached(parse_name(tenant).slug)
+            slug = parse_name(tenant).slug
         except BadRequest:
             return None
+        if self._only and slug != self._only:
+            return None
+        record = self._platform.registry.cached(slug)
         if record is None:
             return None
         principal = self._authenticator.cached(record, authorization)
@@ -78,4 +85,6 @@ class Doorkeeper:
             slug = parse_name(tenant).slug
         except BadRequest:
             return None  # an impossible name is an unknown one
+        if self._only and slug != self._only:
+            return None
         return await self._platform.registry.get(slug)

@@ -85,8 +85,10 @@ async def serve(settings: Settings, *, host: str, port: int, metrics_port: int, 
             gc.collect()
             gc.freeze()
             _log.info("api_serving", host=host, port=port)
-            await _Server(config).serve(sockets=sockets)
-            await application.close()
+            try:
+                await _Server(config).serve(sockets=sockets)
+            finally:
+                await application.close()
         finally:
             await metrics_server.close()
     finally:

@@ -145,7 +145,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         default="",
         default_note="`auth.json` in the application directory of `collegium`, else of `ralph` where that one exists",
         ralph="AUTH_FILE",
-        help="Ralph's credentials file, which `collegium auth -w` writes.",
+        help="Ralph's credentials file, which `collegium auth -w` reads and writes; no server process reads it in this version.",
     ),
     Setting(
         name="SYSTEM_KEY_FILE",
@@ -208,6 +208,13 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         maximum=10_000,
         help="Tenants that a process names in its metrics; the further ones are summed as `other`.",
     ),
+    Setting(
+        name="SERVE_TENANT",
+        kind="slug",
+        default="",
+        default_note="all",
+        help="Slug of the only tenant that this process serves: its API knows no other, its worker takes no other's work.",
+    ),
 )
 
 
@@ -235,6 +242,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     cors_allow_origins: tuple[str, ...]
     placement: Placement
     tenant_label_limit: int
+    serve_tenant: str
 
     def __repr__(self) -> str:
         pairs = (f"{setting.name.lower()}={shown(setting, self)!r}" for setting in SETTINGS)

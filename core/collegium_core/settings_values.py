@@ -12,7 +12,7 @@ import msgspec
 
 __all__ = ["Kind", "Setting", "hide_credentials", "read_value"]
 
-Kind = Literal["text", "url", "path", "integer", "bytes", "seconds", "choice", "origins", "prefix"]
+Kind = Literal["text", "url", "path", "integer", "bytes", "seconds", "choice", "origins", "prefix", "slug"]
 
 _SIZE: Final = re.compile(r"(\d{1,15})\s*([a-z]*)", re.IGNORECASE)
 _UNITS: Final = {
@@ -23,6 +23,7 @@ _UNITS: Final = {
 }
 _SERVICE_LINK: Final = re.compile(r"tcp://[^/]+:\d+")
 _PREFIX: Final = re.compile(r"(/[A-Za-z0-9._~-]+)*")
+_SLUG: Final = re.compile(r"t-([a-z0-9-]*-)?[a-z2-7]{16}")
 _SHOWN: Final = 60
 
 
@@ -56,7 +57,7 @@ def read_value(setting: Setting, text: str) -> object:
     :raises ValueError: the text is no such value. The message holds the text only where the setting is no secret.
     """
     if "${" in text:
-        raise ValueError("holds ${…}, which is expanded in a tenant's settings only")
+        raise ValueError("holds ${…}, which is not expanded")
     try:
         return _READERS[setting.kind](setting, text.strip())
     except _NotOfKindError as fault:
@@ -161,6 +162,12 @@ def _prefix(_setting: Setting, text: str) -> str:
     return path
 
 
+def _slug(_setting: Setting, text: str) -> str:
+    if not _SLUG.fullmatch(text):
+        raise _NotOfKindError("a tenant's slug, as `collegium tenant list` and a Tenant's status give it")
+    return text
+
+
 _READERS: Final[Mapping[Kind, Callable[[Setting, str], object]]] = {
     "text": _text,
     "url": _url,
@@ -171,4 +178,5 @@ _READERS: Final[Mapping[Kind, Callable[[Setting, str], object]]] = {
     "choice": _choice,
     "origins": _origins,
     "prefix": _prefix,
+    "slug": _slug,
 }

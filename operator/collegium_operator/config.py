@@ -14,7 +14,7 @@ from collegium_core.settings import PREFIX, SETTINGS, SettingsError
 __all__ = ["Config", "load_config"]
 
 # Of the platform's settings these are the pods' own affair; everything else of the table is handed on as it stands.
-_OWN: Final = frozenset({"HOST", "PORT", "METRICS_PORT", "DATA_DIR", "AUTH_FILE", "SYSTEM_KEY_FILE"})
+_OWN: Final = frozenset({"HOST", "PORT", "METRICS_PORT", "DATA_DIR", "AUTH_FILE", "SYSTEM_KEY_FILE", "SERVE_TENANT"})
 _PULL_POLICIES: Final = frozenset({"Always", "IfNotPresent", "Never"})
 
 

@@ -201,7 +201,7 @@ def _container(config: Config, component: Component) -> Object:
         "command": ["collegium"],
         "args": list(component.arguments),
         "envFrom": [{"configMapRef": {"name": f"{config.release}-platform"}}],
-        "env": _environment(config),
+        "env": _environment(config, component),
         "ports": ports,
         "startupProbe": _probe("/healthz", probe_port, period=2, failures=30),
         "livenessProbe": _probe("/healthz", probe_port, period=10, failures=6),
@@ -218,8 +218,8 @@ def _container(config: Config, component: Component) -> Object:
     return container
 
 
-def _environment(config: Config) -> list[Object]:
-    """Return the environment that comes from the Secret with the platform's addresses."""
+def _environment(config: Config, component: Component) -> list[Object]:
+    """Return what comes from the Secret with the platform's addresses, and whom *component* serves alone."""
     stores_are_remote = config.environment.get("COLLEGIUM_STORE", "opensearch") == "opensearch"
     wanted = (("REDIS_URL", True), ("OPENSEARCH_URL", stores_are_remote), ("OBJECT_STORE_URL", False))
     environment: list[Object] = []
@@ -228,6 +228,8 @@ def _environment(config: Config) -> list[Object]:
         if not required:
             reference["optional"] = True
         environment.append({"name": f"COLLEGIUM_{name}", "valueFrom": {"secretKeyRef": reference}})
+    if component.tenant:
+        environment.append({"name": "COLLEGIUM_SERVE_TENANT", "value": component.tenant})
     return environment
 
 

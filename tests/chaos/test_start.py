@@ -1,4 +1,4 @@
-"""What stands in the way of a start is one clear line and an exit code; what is wrong with one tenant stops no other."""
+"""What stands in the way of a start is one clear line and an exit code; one tenant's fault stops no other tenant."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from pathlib import Path
 
 import pytest
 
-from collegium_testing.processes import free_port
 from collegium_testing.up import OneMachine, collegium
 
 PR_CAPBSET_READ, PR_CAPBSET_DROP = 23, 24
@@ -26,9 +25,25 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 WITH_PORT = """
 import sys
 from collegium_workers.supervisor import valkey
-valkey._free_port = lambda: int(sys.argv.pop(1))
+port = int(sys.argv.pop(1))
+valkey.free_port = lambda: port
 from collegium_core.commands import main
 main()
+"""
+
+
+BROKEN = """\
+apiVersion: collegium.dev/v1alpha1
+kind: Tenant
+metadata: {name: initech}
+spec: {colour: red}
+---
+apiVersion: collegium.dev/v1alpha1
+kind: Tenant
+metadata: {name: hooli}
+spec:
+  api: {mode: 3}
+---
 """
 
 
@@ -50,6 +65,8 @@ def assert_one_line(done: subprocess.CompletedProcess[str], *words: str) -> None
     """One line for people that says all of *words*, no trace, and an exit code."""
     assert 0 != done.returncode
     lines = [line for line in done.stderr.splitlines() if not line.startswith("{")]  # the others are the log's
+    framed = [line.strip("│ ") for line in lines if line.startswith("│")]
+    lines = framed or lines
     assert 1 == len(lines), done.stderr
     assert [] == [word for word in words if word not in lines[0]], lines[0]
     assert "Traceback" not in done.stdout + done.stderr
@@ -59,6 +76,14 @@ def assert_one_line(done: subprocess.CompletedProcess[str], *words: str) -> None
 def taken_port() -> Iterator[int]:
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OneMachine]:
+    one = OneMachine(tmp_path_factory.mktemp("machine"))
+    one.write_tenant("acme")
+    with one:
+        yield one
 
 
 def test_the_ports_of_api_and_metrics_are_taken(tmp_path: Path, taken_port: int) -> None:
@@ -125,7 +150,7 @@ def _without_rights() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="rights are given up the way of Linux")
-@pytest.mark.parametrize("inside", [".", "valkey", "tenants"])
+@pytest.mark.parametrize("inside", [".", "valkey"])
 def test_a_data_folder_that_may_not_be_written(tmp_path: Path, inside: str) -> None:
     """The folder is named, whichever part of it it is; root without its privileges is a user like any other."""
     data = tmp_path / "data"
@@ -135,6 +160,46 @@ def test_a_data_folder_that_may_not_be_written(tmp_path: Path, inside: str) -> N
     command = (Path(sys.executable).with_name("collegium"), "up", "--data", data)
     done = run(*command, "--port", "0", "--metrics-port", "0", preexec_fn=_without_rights)
     folder.chmod(0o700)
-    if inside == "tenants":
-        return
-    assert_one_line(done, str(data))
+    assert_one_line(done, str(folder), "not writable" if inside == "." else "cannot be written: Permission denied")
+    assert [] == [*folder.iterdir()]
+
+
+def test_manifests_with_faults_keep_no_other_tenant_out(tmp_path: Path) -> None:
+    """File, line and field of an unknown field and a wrong type are named; the documents around them are in force."""
+    machine = OneMachine(tmp_path)
+    machine.write_tenant("acme")
+    file = machine.write_tenant("globex")
+    good = file.read_text()
+    file.write_text(BROKEN + good)
+    (machine.manifests / "nonsense.yaml").write_text("a: [1,\n")
+    with machine:
+        assert [200] * 2 == [machine.request("statements", tenant=name)[0] for name in ("acme", "globex")]
+        assert [401] * 2 == [machine.request("statements", tenant=name)[0] for name in ("initech", "hooli")]
+        _wait(lambda: len([each for each in machine.events() if each["event"] == "manifest-fault"]) == 3)
+        faults = [each for each in machine.events() if each["event"] == "manifest-fault"]
+        assert {
+            (str(file), 4, "spec.colour", "unknown field; known here"),
+            (str(file), 10, "spec.api.mode", "must be a string, is a whole number"),
+            (str(machine.manifests / "nonsense.yaml"), 2, "", "is not YAML"),
+        } == {(each["file"], each["line"], each["field"], each["detail"].split(":")[0]) for each in faults}
+        assert "Traceback" not in machine.log
+        assert 0 == machine.stop()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("import", "nobody", "FILE"),
+        ("export", "nobody", "-o", "OUT"),
+        ("demo", "--statements", "5", "--tenant", "nobody"),
+        ("deadletters", "list", "nobody"),
+    ],
+    ids=lambda command: command[0],
+)
+def test_an_unknown_tenant_is_one_line(machine: OneMachine, tmp_path: Path, command: tuple[str, ...]) -> None:
+    """Beside a running platform: the name is repeated, nothing is written."""
+    (tmp_path / "file.jsonl").write_text("{}\n")
+    files = {"FILE": str(tmp_path / "file.jsonl"), "OUT": str(tmp_path / "out.jsonl")}
+    done = collegium(*(files.get(word, word) for word in command), "--data", machine.data)
+    assert_one_line(done, "there is no tenant 'nobody'")
+    assert not (tmp_path / "out.jsonl").exists()

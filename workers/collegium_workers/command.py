@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import click
 
+from collegium_workers.roles import ROLES
+
 __all__ = ["worker"]
 
 
 @click.command()
-@click.option("--role", "roles", default="index", show_default=True, help="What to do, separated by commas: index.")
+@click.option(
+    "--role",
+    "roles",
+    default=",".join(ROLES),
+    show_default=True,
+    help=f"What to do, separated by commas: {', '.join(ROLES)}.",
+)
 @click.option(
     "--metrics-port", type=click.IntRange(0, 65535), help="Port of /metrics (default: the setting METRICS_PORT)."
 )
 def worker(roles: str, metrics_port: int | None) -> None:
     """Carry accepted statements on: into the index."""
-    from collegium_workers.work import ROLES, run  # noqa: PLC0415 - loads what roles need only when it is wanted
-
     names = [name.strip() for name in roles.split(",") if name.strip()]
     if unknown := [name for name in names if name not in ROLES]:
         raise click.BadParameter(
@@ -23,4 +29,6 @@ def worker(roles: str, metrics_port: int | None) -> None:
         )
     if not names:
         raise click.BadParameter("name at least one role", param_hint="--role")
+    from collegium_workers.work import run  # noqa: PLC0415 - commands load lazily
+
     run(names, metrics_port=metrics_port)

@@ -7,8 +7,7 @@ import gc
 import os
 import signal
 import socket
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Sequence
 
 import structlog
 import uvloop
@@ -16,13 +15,10 @@ import uvloop
 from collegium_core.settings import Settings, load
 from collegium_core.telemetry import exposition, logging, metrics
 from collegium_core.tenancy.platform import Platform
-from collegium_workers.index.role import INDEX
-from collegium_workers.runner import Role, Runner
+from collegium_workers.roles import load_role
+from collegium_workers.runner import Runner
 
-__all__ = ["ROLES", "run", "work"]
-
-ROLES: Final[Mapping[str, Role]] = {"index": INDEX}
-"""What ``--role`` may name."""
+__all__ = ["run", "work"]
 
 _log = structlog.get_logger(__name__)
 
@@ -38,7 +34,7 @@ def run(roles: Sequence[str], *, metrics_port: int | None) -> None:
 
 
 async def work(settings: Settings, roles: Sequence[str], *, metrics_port: int) -> None:
-    """Run *roles* side by side."""
+    """Run *roles*, names of :data:`collegium_workers.roles.ROLES`, side by side."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -54,7 +50,7 @@ async def work(settings: Settings, roles: Sequence[str], *, metrics_port: int) -
             _log.info("worker_working", roles=list(roles))
             async with asyncio.TaskGroup() as tasks:
                 for name in roles:
-                    tasks.create_task(Runner(platform, ROLES[name], owner=owner).run(stop))
+                    tasks.create_task(Runner(platform, load_role(name), owner=owner).run(stop))
         finally:
             await metrics_server.close()
     finally:

@@ -14,6 +14,7 @@ import structlog
 
 from collegium_api.body import BodyReader, ClientGone, Receive
 from collegium_api.context import Doorkeeper, Visit
+from collegium_api.counting import count_request
 from collegium_api.lrs.headers import LATEST_1_0, LATEST_2_0, UNVERSIONED, consistent_through, negotiate_version
 from collegium_api.problems import encode_problem
 from collegium_core.errors import BadRequest, NotFound, Problem, Unavailable
@@ -34,7 +35,6 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 _JSON: Final = (b"content-type", b"application/json")
 _PROBLEM: Final = (b"content-type", b"application/problem+json")
 _METHODS: Final = (b"allow", b"GET, HEAD, POST, PUT")
-_KNOWN_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
 _PAGE: Final = 500  # statements, the most that one list answer holds
 
 _log = structlog.get_logger(__name__)
@@ -104,9 +104,7 @@ class StatementsResource:
             _log.exception("request_failed", method=method, route="statements")
             answer = _refusal(Problem("the server failed; the fault is logged"), location.path)
         await _send(send, answer, version, head=method == "HEAD")
-        known = method if method in _KNOWN_METHODS else "other"
-        metrics.http_requests_total.labels("statements", known, str(answer.status)).inc()
-        metrics.http_request_seconds.observe(time.perf_counter() - started)
+        count_request("statements", method, answer.status, started)
 
     async def _answer(self, request: _Request, version: str) -> Answer:
         match request.method:

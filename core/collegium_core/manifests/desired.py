@@ -84,7 +84,6 @@ def desired_record(
         state=tenant.spec.state,
         placement=storage.placement if storage else placement,
         credentials=_credentials(tenant, secrets, make)[0],
-        settings=dict(sorted(tenant.spec.settings.items())),
         owner=owner,
         generation=generation,
     )

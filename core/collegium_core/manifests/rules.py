@@ -6,7 +6,6 @@ there, and for a transition rule the value before; both spellings are held toget
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -37,7 +36,6 @@ class Rule(msgspec.Struct, frozen=True):
         return "oldSelf" in self.cel
 
 
-_SETTING: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
 _RESERVED: Final = ", ".join(f"'{word}'" for word in sorted(RESERVED))
 # One character of a name, and one that may begin or end it; RE2 knows the Unicode classes that Python's re lacks.
 _INNER: Final = r"[^/\\%?#.\"<>\p{C}\p{Zl}\p{Zp}]"
@@ -107,12 +105,6 @@ TENANT_RULES: Final[tuple[Rule, ...]] = (
         cel=_immutable("storage"),
         message="storage cannot be changed, set or unset once the Tenant exists",
         holds=_kept("storage"),
-    ),
-    Rule(
-        at=("spec",),
-        cel="!has(self.settings) || self.settings.all(k, k.matches('^[A-Za-z][A-Za-z0-9_.-]{0,62}$'))",
-        message="a setting's name begins with a letter and has at most 63 letters, digits, '_', '.' or '-'",
-        holds=lambda value, _: all(_SETTING.fullmatch(key) and len(key) <= 63 for key in value.get("settings", {})),
     ),
     Rule(
         at=("spec", "authentication", "*", "agent"),

@@ -58,8 +58,6 @@ def _schema(kind: msgspec.inspect.Type) -> Schema:  # noqa: PLR0911 - one case p
             return _given(type="integer", format="int64", minimum=least, maximum=most)
         case msgspec.inspect.ListType(item_type=item, min_length=fewest, max_length=most):
             return _given(type="array", items=_schema(item), minItems=fewest, maxItems=most)
-        case msgspec.inspect.DictType(value_type=value, max_length=most):
-            return _given(type="object", additionalProperties=_schema(value), maxProperties=most)
         case _:
             raise TypeError(f"{kind} has no place in a structural schema")
 

@@ -199,16 +199,6 @@ class TenantSpec(_Part, frozen=True):
             extra_json_schema={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
         ),
     ] = field(default_factory=list)
-    settings: Annotated[
-        dict[
-            Annotated[str, Meta(min_length=1, max_length=63)],
-            Annotated[str, Meta(max_length=4096)],
-        ],
-        Meta(
-            max_length=64,
-            description="The tenant's own settings by name; `${TenantName}` stands for the slug in paths.",
-        ),
-    ] = field(default_factory=dict)
     storage: Annotated[StorageSpec, Meta(description="Where the documents live.")] | None = None
     api: Annotated[ApiSpec, Meta(description="How requests are served.")] = field(default_factory=ApiSpec)
     workers: Annotated[WorkersSpec, Meta(description="How statements are indexed.")] = field(

@@ -142,7 +142,6 @@ def _kind(value: Any) -> str:  # noqa: PLR0911 - one case per kind of value
 
 def _check_object(value: Mapping[str, Any], schema: Mapping[str, Any], path: Path, faults: list[Fault]) -> Any:
     if "additionalProperties" in schema:
-        _check_count(len(value), schema, ("minProperties", "maxProperties"), "entries", path, faults)
         inner = schema["additionalProperties"]
         return {key: check_schema(item, inner, (*path, key), faults) for key, item in value.items() if item is not None}
     if "properties" not in schema:

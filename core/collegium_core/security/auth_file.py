@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import fcntl
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import msgspec
 
 from collegium_core.errors import FieldError
+from collegium_core.files import write_whole
 from collegium_core.lrs.actors import check_actor
 from collegium_core.lrs.faults import Faults
 from collegium_core.lrs.statement import Actor
@@ -21,8 +21,6 @@ from collegium_core.settings import SettingsError
 from collegium_core.tenancy.record import Credential
 
 __all__ = ["AuthUser", "Entry", "check_agent", "load_auth_file", "parse_auth_file", "write_entry"]
-
-_NEW_FILE_MODE: Final = 0o600
 
 
 class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -118,7 +116,7 @@ def write_entry(path: Path, entry: Entry) -> None:
                 elements[identities.index(identity)] = encoded
             else:
                 elements.append(encoded)
-            _replace(path, msgspec.json.format(msgspec.json.encode(elements), indent=2) + b"\n")
+            write_whole(path, msgspec.json.format(msgspec.json.encode(elements), indent=2) + b"\n")
     except OSError as fault:
         raise SettingsError([FieldError(str(path), f"cannot be written: {fault.strerror}")]) from None
 
@@ -163,17 +161,3 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
-
-
-def _replace(path: Path, data: bytes) -> None:
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            os.fchmod(file.fileno(), _NEW_FILE_MODE)
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

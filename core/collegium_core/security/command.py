@@ -33,9 +33,12 @@ def auth(  # noqa: PLR0913 - Ralph's flags
     target: str | None,
     write: bool,
 ) -> None:
-    """Make a user for auth.json: print the entry, or write it to the file.
+    """Make a user for Ralph's auth.json: print the entry, or write it to the file.
 
-    Without an agent its statements' authority is an account made from the user name.
+    The file is Ralph's. Collegium's API does not read it in this version: its own users are those of the Tenants'
+    manifests, see `collegium tenant create`.
+
+    Without an agent the authority of the user's statements is an account made from the user name.
     """
     import msgspec  # noqa: PLC0415 - commands load lazily
 

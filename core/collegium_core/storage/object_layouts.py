@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -20,6 +19,7 @@ from obstore.exceptions import BaseError
 from obstore.store import LocalStore, S3Store
 
 from collegium_core.errors import Unavailable
+from collegium_core.files import check_writable
 
 __all__ = ["Layout", "open_bucket", "open_folder"]
 
@@ -88,7 +88,7 @@ class _Folder:
         await asyncio.to_thread(shutil.rmtree, self.root / folder, ignore_errors=False, onerror=_unless_missing)
 
     async def check(self) -> None:
-        await asyncio.to_thread(_try_writing, self.root)
+        await asyncio.to_thread(check_writable, self.root)
 
 
 class _Bucket:
@@ -173,9 +173,3 @@ def _sync(root: Path, file: Path) -> None:
 def _unless_missing(_function: object, _path: str, error: tuple[Any, BaseException, Any]) -> None:
     if not isinstance(error[1], FileNotFoundError):
         raise error[1]
-
-
-def _try_writing(folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=folder, prefix=".check-") as file:
-        file.write(bytes(4096))

@@ -9,6 +9,7 @@ import asyncio
 import binascii
 import contextlib
 import hashlib
+import re
 from collections.abc import AsyncIterator, Mapping
 from functools import lru_cache
 from importlib import resources
@@ -26,9 +27,9 @@ from collegium_core.streams.pipe import Address, Pipe, ReplyError, parse_address
 __all__ = ["PARTITIONS", "Connection", "partition_of", "tenant_key"]
 
 PARTITIONS: Final = 64
-_LIBRARY: Final = "collegium"
 _MOVED_TRIES: Final = 5
 _TIMEOUT: Final = 5.0
+_QUIET_SECONDS: Final = 5.0  # without a message, before a subscription asks whether its peer is there
 
 _log = structlog.get_logger(__name__)
 
@@ -50,9 +51,16 @@ def ring_key(partition: int, consumer: str) -> str:
     return f"c:{{p{partition:02d}}}:ring:{consumer}"
 
 
-def functions_source() -> str:
-    """Return the Lua library."""
-    return resources.files("collegium_core.streams").joinpath("functions.lua").read_text(encoding="utf-8")
+@lru_cache(maxsize=1)
+def _library() -> tuple[str, str]:
+    """Return the version of the Lua library and its source, with the version in the names of library and functions.
+
+    During an upgrade old and new processes run side by side: each calls the functions that it came with.
+    """
+    source = resources.files("collegium_core.streams").joinpath("functions.lua").read_text(encoding="utf-8")
+    version = hashlib.sha256(source.encode()).hexdigest()[:10]
+    source = source.replace("#!lua name=collegium\n", f"#!lua name=collegium_{version}\n")
+    return version, re.sub(r"'collegium_([a-z]+)'", rf"'collegium_{version}_\1'", source)
 
 
 class Connection:
@@ -69,7 +77,7 @@ class Connection:
         self._pipes: dict[Address, Pipe] = {}
         self._routes: dict[int, Pipe] = {}
         self._loading: asyncio.Task[None] | None = None
-        self._digest = hashlib.sha256(functions_source().encode()).hexdigest()
+        self._routing: asyncio.Task[None] | None = None
 
     def _make_client(self) -> Redis | RedisCluster:
         address = self._address
@@ -109,26 +117,43 @@ class Connection:
 
         :raises Unavailable: Redis is away, loading, out of memory or out of disk. A lost call may have been run.
         """
-        return await self.command(partition, "FCALL", function, len(keys), *keys, *args)
+        name = f"collegium_{_library()[0]}_{function.removeprefix('collegium_')}"
+        return await self.command(partition, "FCALL", name, len(keys), *keys, *args)
 
     async def command(self, partition: int, *command: bytes | str | int) -> Any:
         """Run one command on a tenant's key, on the node that owns *partition*; return its plain reply, never parsed.
 
         :raises Unavailable: as :meth:`call`.
         """
-        reply = await self._pipe(partition).call(*command)
+        reply = await self._send(partition, command)
         for _ in range(_MOVED_TRIES):
             if not isinstance(reply, ReplyError):
                 return reply
-            reply = await self._after_error(reply, partition, command)
+            await self._repair(reply, command)
+            reply = await self._send(partition, command)
         if isinstance(reply, ReplyError):
             raise Unavailable(f"Redis did not settle: {_code(reply)}")
         return reply
 
-    async def _after_error(self, error: ReplyError, partition: int, command: tuple[bytes | str | int, ...]) -> Any:
-        """Repair what an error reply says is missing and send the command again; only for errors that ran nothing."""
+    async def _send(self, partition: int, command: tuple[bytes | str | int, ...]) -> Any:
+        if not self._is_cluster:
+            return await self._pipe_to(self._address).call(*command)
+        if partition not in self._routes:
+            await self._reroute()
+        try:
+            return await self._routes[partition].call(*command)
+        except Unavailable:
+            # Its node may be gone for good. The command is not sent again, its fate is unknown; the next one is routed.
+            self._routes.pop(partition, None)
+            raise
+
+    async def _repair(self, error: ReplyError, command: tuple[bytes | str | int, ...]) -> None:
+        """Repair what an error reply says is missing, where the command was not run and may be sent again.
+
+        :raises Unavailable: it cannot be repaired from here.
+        """
         code, text = _code(error), str(error)
-        if code in {"MOVED", "CLUSTERDOWN", "TRYAGAIN"}:
+        if code in {"MOVED", "ASK", "CLUSTERDOWN", "TRYAGAIN"}:
             await asyncio.sleep(0.05)
             await self._reroute()
         elif "Function not found" in text:
@@ -139,7 +164,6 @@ class Connection:
             # Never the arguments: they hold statements.
             _log.error("redis_function_failed", function=str(command[1]), error=text[:200])
             raise Unavailable(f"Redis refused {command[1]!s}")
-        return await self._pipe(partition).call(*command)
 
     async def load_functions(self) -> None:
         """Load the Lua library into every primary that lacks this version of it. Concurrent calls share one load."""
@@ -148,18 +172,20 @@ class Connection:
         await asyncio.shield(self._loading)
 
     async def _load(self) -> None:
-        source = functions_source()
-        try:
-            for node in await self._primaries():
-                await self._pipe_to(node).call("FUNCTION", "LOAD", "REPLACE", source)
-        except RedisError as error:
-            raise Unavailable("the log is away: no connection to Redis") from error
+        source = _library()[1]
+        for node in await self._primaries():
+            reply = await self._pipe_to(node).call("FUNCTION", "LOAD", source)
+            if isinstance(reply, ReplyError) and "already exists" not in str(reply):
+                raise Unavailable(f"Redis takes no functions: {_code(reply)}")
 
     async def _primaries(self) -> list[Address]:
         client = self._client
         if not isinstance(client, RedisCluster):
             return [self._address]
-        await client.initialize()
+        try:
+            await client.initialize()
+        except (RedisError, RedisClusterException, OSError) as error:
+            raise Unavailable("the log is away: no connection to Redis") from error
         return [self._node_address(node.host, node.port) for node in client.get_primaries()]
 
     def _node_address(self, host: str, port: int | str) -> Address:
@@ -174,38 +200,39 @@ class Connection:
             pipe = self._pipes[address] = Pipe(address)
         return pipe
 
-    def _pipe(self, partition: int) -> Pipe:
-        if not self._is_cluster:
-            return self._pipe_to(self._address)
-        pipe = self._routes.get(partition)
-        if pipe is None:
-            raise Unavailable("the log is away: the cluster's nodes are not known yet")
-        return pipe
-
     async def _reroute(self) -> None:
+        """Find out which node owns which partition. Concurrent calls share one look.
+
+        :raises Unavailable: no node of the cluster answers.
+        """
+        if self._is_cluster and (self._routing is None or self._routing.done()):
+            self._routing = asyncio.get_running_loop().create_task(self._route())
+        if self._routing is not None:
+            await asyncio.shield(self._routing)
+
+    async def _route(self) -> None:
         client = self._client
-        if not isinstance(client, RedisCluster):
-            return
+        assert isinstance(client, RedisCluster)  # noqa: S101 - only called in cluster mode
         try:
-            await client.nodes_manager.initialize()
+            async with asyncio.timeout(_TIMEOUT):
+                await client.initialize()
+                await client.nodes_manager.initialize()
             for partition in range(PARTITIONS):
                 node = client.get_node_from_key(ring_key(partition, "index"))
                 if node is not None:
                     self._routes[partition] = self._pipe_to(self._node_address(node.host, node.port))
-        except (RedisError, RedisClusterException) as error:
+        except (RedisError, RedisClusterException, OSError, TimeoutError, KeyError) as error:
             raise Unavailable("the log is away: the cluster has no node for this tenant") from error
+        known = set(map(id, self._routes.values()))
+        for address in [address for address, pipe in self._pipes.items() if id(pipe) not in known]:
+            await self._pipes.pop(address).close()  # of a node that has left
 
     async def open(self) -> None:
         """Find the nodes and load the functions.
 
         :raises Unavailable: Redis is away.
         """
-        try:
-            if isinstance(self._client, RedisCluster):
-                await self._client.initialize()
-                await self._reroute()
-        except (RedisError, RedisClusterException, OSError) as error:
-            raise Unavailable("the log is away: no connection to Redis") from error
+        await self._reroute()
         await self.load_functions()
 
     # --- plain commands --------------------------------------------------------------------------------------------
@@ -237,10 +264,10 @@ class Connection:
         if isinstance(reply, ReplyError):
             raise Unavailable(f"Redis takes no commands now: {_code(reply)}")
 
-    async def subscribe(self, *channels: str) -> AsyncIterator[tuple[str, bytes] | None]:
-        """Yield (channel, message), and ``None`` after each (re)connection: messages may have been missed. Never ends.
+    async def subscribe(self, *channels: str) -> AsyncIterator[tuple[str, bytes] | bool]:
+        """Yield (channel, message), ``True`` after each connection, ``False`` after each loss. Never ends.
 
-        Cancel the consuming task to stop. A lost connection is made again with a pause.
+        Between a loss and the next connection messages are missed. Cancel the consuming task to stop.
         """
         pause = 0.1
         while True:
@@ -248,20 +275,26 @@ class Connection:
             try:
                 async with client.pubsub() as pubsub:
                     await pubsub.subscribe(*channels)
-                    yield None
+                    yield True
                     pause = 0.1
+                    silent = False
                     while True:
-                        message = await pubsub.get_message(ignore_subscribe_messages=True, timeout=15.0)
+                        message = await pubsub.get_message(ignore_subscribe_messages=True, timeout=_QUIET_SECONDS)
+                        if message is None and silent:
+                            break  # the peer owes the answer to a ping
+                        silent = message is None
                         if message is None:
                             await pubsub.ping()
                         elif message["type"] == "message":
                             yield message["channel"].decode(), message["data"]
             except (RedisError, OSError):
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, 2.0)
+                pass
             finally:
                 with contextlib.suppress(RedisError, OSError):
                     await client.aclose()
+            yield False
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 2.0)
 
     async def _primaries_or_wait(self) -> list[Address]:
         while True:
@@ -272,10 +305,11 @@ class Connection:
 
     async def close(self) -> None:
         """End every connection."""
-        if self._loading is not None and not self._loading.done():
-            self._loading.cancel()
-            with contextlib.suppress(asyncio.CancelledError, Unavailable):
-                await self._loading
+        for task in (self._loading, self._routing):
+            if task is not None and not task.done():
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError, Unavailable):
+                    await task
         for pipe in self._pipes.values():
             await pipe.close()
         with contextlib.suppress(RedisError, OSError):

@@ -207,15 +207,24 @@ local function oldest(log, max_statements, max_bytes)
   end
 end
 
--- take RING : consumer, owner, lease in microseconds, most statements, most bytes
--- -> {slug, fence, now, entries} | false when no tenant of this partition is ready
+-- The slug to take next: the one that has waited longest, or with `wanted` that one alone; nothing when none is ready.
+local function next_ready(ring, wanted, time)
+  if wanted == '' then
+    return redis.call('ZRANGEBYSCORE', ring, '-inf', number(time), 'LIMIT', 0, 1)[1]
+  end
+  local score = redis.call('ZSCORE', ring, wanted)
+  return score and tonumber(score) <= time and wanted
+end
+
+-- take RING : consumer, owner, lease in microseconds, most statements, most bytes, slug ('' for any)
+-- -> {slug, fence, now, entries} | false when no such tenant of this partition is ready
 local function take(keys, args)
   local ring = keys[1]
-  local consumer, owner, lease = args[1], args[2], tonumber(args[3])
+  local consumer, owner, lease, wanted = args[1], args[2], tonumber(args[3]), args[6] or ''
   local partition = string.match(ring, '^(c:{p%d%d}:)')
   local time = now()
   while true do
-    local slug = redis.call('ZRANGEBYSCORE', ring, '-inf', number(time), 'LIMIT', 0, 1)[1]
+    local slug = next_ready(ring, wanted, time)
     if not slug then
       return false
     end
@@ -231,9 +240,9 @@ local function take(keys, args)
   end
 end
 
--- ready RING -> 1 when a tenant of this partition may be taken now
-local function ready(keys)
-  return #redis.call('ZRANGEBYSCORE', keys[1], '-inf', number(now()), 'LIMIT', 0, 1)
+-- ready RING : slug ('' for any) -> 1 when such a tenant of this partition may be taken now, else 0
+local function ready(keys, args)
+  return next_ready(keys[1], args[1] or '', now()) and 1 or 0
 end
 
 local function holds(lease, fence)
@@ -369,13 +378,17 @@ local function drop(keys, args)
   return 1
 end
 
+-- At the memory limit appends are refused; what frees memory, or lets readers and workers go on, is not.
+local FREES = { 'allow-oom' }
+local READS = { 'no-writes' }
+
 redis.register_function('collegium_append', append)
-redis.register_function('collegium_take', take)
-redis.register_function { function_name = 'collegium_ready', callback = ready, flags = { 'no-writes' } }
-redis.register_function('collegium_beat', beat)
-redis.register_function('collegium_release', release)
-redis.register_function('collegium_acknowledge', acknowledge)
-redis.register_function('collegium_watermark', watermark)
-redis.register_function { function_name = 'collegium_locate', callback = locate, flags = { 'no-writes' } }
-redis.register_function { function_name = 'collegium_state', callback = state, flags = { 'no-writes' } }
-redis.register_function('collegium_drop', drop)
+redis.register_function { function_name = 'collegium_take', callback = take, flags = FREES }
+redis.register_function { function_name = 'collegium_beat', callback = beat, flags = FREES }
+redis.register_function { function_name = 'collegium_release', callback = release, flags = FREES }
+redis.register_function { function_name = 'collegium_acknowledge', callback = acknowledge, flags = FREES }
+redis.register_function { function_name = 'collegium_watermark', callback = watermark, flags = FREES }
+redis.register_function { function_name = 'collegium_drop', callback = drop, flags = FREES }
+redis.register_function { function_name = 'collegium_ready', callback = ready, flags = READS }
+redis.register_function { function_name = 'collegium_locate', callback = locate, flags = READS }
+redis.register_function { function_name = 'collegium_state', callback = state, flags = READS }

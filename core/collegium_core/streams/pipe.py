@@ -134,6 +134,8 @@ class Pipe:
         return await self._send(protocol, command)
 
     def _send(self, protocol: _Protocol, command: Sequence[bytes | str | int]) -> asyncio.Future[Any]:
+        if protocol.transport is None:
+            raise Unavailable("the log is away: the connection was lost")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
         if not protocol.pending:
@@ -159,31 +161,42 @@ class Pipe:
         return await asyncio.shield(self._connecting)
 
     async def _connect(self) -> _Protocol:
-        address, loop = self._address, asyncio.get_running_loop()
+        loop = asyncio.get_running_loop()
+        if self._watch is None:
+            self._watch = loop.call_later(1.0, self._look)
         try:
             async with asyncio.timeout(_CONNECT_SECONDS):
-                if address.path:
-                    _, protocol = await loop.create_unix_connection(_Protocol, address.path)
-                else:
-                    context = ssl.create_default_context() if address.tls else None
-                    _, protocol = await loop.create_connection(_Protocol, address.host, address.port, ssl=context)
-                self._buffer = []
-                self._protocol = protocol
+                protocol = await self._open()
                 # All of it leaves before anybody else's first command can.
                 for answer in [self._send(protocol, command) for command in self._greeting()]:
                     reply = await answer
                     if isinstance(reply, ReplyError):
-                        protocol.fail()
                         raise Unavailable(f"Redis refused the connection: {str(reply).split(' ', 1)[0]}")
         except (OSError, TimeoutError) as error:
-            self._refused_until = time.monotonic() + _RETRY_SECONDS
+            self._give_up()
             raise Unavailable("the log is away: no connection to Redis") from error
-        except Unavailable:
-            self._refused_until = time.monotonic() + _RETRY_SECONDS
+        except BaseException:
+            self._give_up()
             raise
-        if self._watch is None:
-            self._watch = loop.call_later(1.0, self._look)
         return protocol
+
+    async def _open(self) -> _Protocol:
+        address, loop = self._address, asyncio.get_running_loop()
+        if address.path:
+            _, protocol = await loop.create_unix_connection(_Protocol, address.path)
+        else:
+            context = ssl.create_default_context() if address.tls else None
+            _, protocol = await loop.create_connection(_Protocol, address.host, address.port, ssl=context)
+        self._buffer = []
+        self._protocol = protocol
+        return protocol
+
+    def _give_up(self) -> None:
+        """Forget a connection that did not come to life, and tell further callers at once for a moment."""
+        if self._protocol is not None:
+            self._protocol.fail()
+            self._protocol = None
+        self._refused_until = time.monotonic() + _RETRY_SECONDS
 
     def _greeting(self) -> list[tuple[str, ...]]:
         address = self._address

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 
+from collegium_core.errors import Unavailable
 from collegium_core.lrs.record import Missing, StoredStatement
 from collegium_core.streams.connection import PARTITIONS, Connection, partition_of, ring_key, tenant_key
 from collegium_core.streams.log import DeadLetter
@@ -31,10 +33,14 @@ class Lease(msgspec.Struct, frozen=True, gc=False):
 
 
 class Acknowledged(msgspec.Struct, frozen=True, gc=False):
-    """After an acknowledgement: the watermark (microseconds), and how many statements still wait in the log."""
+    """After an acknowledgement: the watermark, how many statements still wait in the log, and Redis' clock.
+
+    Watermark and clock are microseconds.
+    """
 
     watermark: int
     left: int
+    now: int
 
 
 class Work(msgspec.Struct, frozen=True):
@@ -51,15 +57,20 @@ class Ring:
     :param consumer: whose rings (``index``).
     :param owner: the worker's name, for people who look.
     :param lease_seconds: how long a tenant is held without a beat.
+    :param tenant: slug of the only tenant to take; empty: any. One tenant lies in one partition: no other is looked at.
     """
 
-    def __init__(self, connection: Connection, consumer: str, *, owner: str, lease_seconds: float = 10.0) -> None:
+    def __init__(
+        self, connection: Connection, consumer: str, *, owner: str, lease_seconds: float = 10.0, tenant: str = ""
+    ) -> None:
         self._connection = connection
         self._consumer = consumer
         self._owner = owner
+        self._tenant = tenant
+        self._partitions = (partition_of(tenant),) if tenant else tuple(range(PARTITIONS))
         self._lease = int(lease_seconds * 1_000_000)
         self._hot: deque[int] = deque()  # partitions that may have work, the next to look at first
-        self._sweep = True
+        self._sweep_at = 0.0  # when (monotonic) every partition is looked at again
         self._bell = asyncio.Event()
         self._listener: asyncio.Task[None] | None = None
 
@@ -76,55 +87,69 @@ class Ring:
 
     async def _listen(self) -> None:
         async for message in self._connection.subscribe(f"c:ring:{self._consumer}"):
-            if message is None:
-                self._sweep = True
+            if isinstance(message, bool):
+                self._sweep_at = 0.0
                 self._bell.set()
             else:
                 self._wake(int(message[1]))
 
     def _wake(self, partition: int) -> None:
+        if partition not in self._partitions:
+            return
         if partition not in self._hot:
             self._hot.append(partition)
         self._bell.set()
 
     async def wait(self) -> None:
-        """Return when there may be work: at a wake-up, or after a second, when every partition is looked at again."""
-        if self._hot or self._sweep:
+        """Return when there may be work: at a wake-up, or when it is time to look at every partition again."""
+        seconds = self._sweep_at - time.monotonic()
+        if self._hot or seconds <= 0:
             return
         self._bell.clear()
-        try:
-            async with asyncio.timeout(_SWEEP_SECONDS):
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
                 await self._bell.wait()
-        except TimeoutError:
-            self._sweep = True
 
     async def take(self, *, statements: int, size: int) -> Work | None:
         """Lease the next ready tenant and read about *statements* statements or *size* bytes of its log, if one is.
 
         :raises Unavailable: Redis is away.
         """
-        if self._sweep:
+        # By the clock, not by quiet: a busy neighbour's wake-ups must not keep an expired lease from being found.
+        if time.monotonic() >= self._sweep_at:
             await self._look()
         while self._hot:
-            partition = self._hot[0]
-            work = await self._take(partition, statements, size)
+            # Off the list before it is asked, so that a wake-up in between puts it back.
+            partition = self._hot.popleft()
+            try:
+                work = await self._take(partition, statements, size)
+            except Unavailable:
+                self._sweep_at = 0.0
+                raise
             if work is not None:
-                self._hot.rotate(-1)  # the other partitions first
+                self._wake(partition)  # to the back: the other partitions first
                 return work
-            with contextlib.suppress(ValueError):
-                self._hot.remove(partition)
         return None
 
     async def _look(self) -> None:
-        """Find the partitions with ready tenants: all are asked together, in one round trip."""
+        """Find the partitions with ready tenants: all are asked together, in one round trip.
+
+        :raises Unavailable: none could be asked; one node of a cluster that is away holds up its own partitions only.
+        """
+        self._sweep_at = time.monotonic() + _SWEEP_SECONDS
         answers = await asyncio.gather(
             *(
-                self._connection.call("collegium_ready", partition, [ring_key(partition, self._consumer)])
-                for partition in range(PARTITIONS)
-            )
+                self._connection.call("collegium_ready", each, [ring_key(each, self._consumer)], self._tenant)
+                for each in self._partitions
+            ),
+            return_exceptions=True,
         )
-        self._hot.extend(p for p, ready in enumerate(answers) if ready and p not in self._hot)
-        self._sweep = False
+        failures = [answer for answer in answers if isinstance(answer, BaseException)]
+        if len(failures) == len(answers):
+            raise failures[0]
+        for partition, ready in zip(self._partitions, answers, strict=True):
+            if ready and not isinstance(ready, BaseException):
+                self._wake(partition)
 
     async def _take(self, partition: int, statements: int, size: int) -> Work | None:
         reply = await self._connection.call(
@@ -136,6 +161,7 @@ class Ring:
             self._lease,
             statements,
             size,
+            self._tenant,
         )
         if not reply:
             return None
@@ -175,7 +201,7 @@ class Ring:
         reply = await self._connection.call("collegium_acknowledge", partition, self._keys(lease), *args)
         if not reply:
             return None
-        acknowledged = Acknowledged(watermark=int(reply[0]), left=int(reply[1]))
+        acknowledged = Acknowledged(watermark=int(reply[0]), left=int(reply[1]), now=int(reply[2]))
         if acknowledged.left:
             self._wake(partition)  # ready again: whoever looked while it was leased has put the partition aside
         return acknowledged

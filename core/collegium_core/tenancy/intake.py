@@ -25,6 +25,8 @@ _GATHER_SECONDS: Final = 0.001
 _GATHER_TIMES: Final = 3
 _GROUP_BYTES: Final = 2**20
 _GROUPS: Final = 4  # under way at a time: while one is synced, the next one is looked up
+_LOOK_UP_SECONDS: Final = 2.0  # a store that takes longer counts as away: writes do not wait for one that hangs
+_AWAY_SECONDS: Final = 5.0  # between two tries of a store that was away
 
 
 class Known(msgspec.Struct, frozen=True):
@@ -66,6 +68,7 @@ class Intake:
         self._under_way = 0
         self._gatherer: asyncio.Task[None] | None = None
         self._groups: set[asyncio.Task[None]] = set()
+        self._store_away_until = 0.0  # on the loop's clock; 0 while the store answers
 
     async def append(self, prepare: Callable[[], Incoming], *, size: int) -> tuple[Incoming, Outcome]:
         """Look up the ids that the client chose, then append the batch, all of it or nothing.
@@ -125,6 +128,10 @@ class Intake:
             for request in group:
                 if not request.done.done():
                     request.done.set_exception(Unavailable(error.detail))
+        except Exception as error:  # noqa: BLE001 - it is raised where each request is awaited
+            for request in group:
+                if not request.done.done():
+                    request.done.set_exception(error)
         except BaseException:
             for request in group:
                 request.done.cancel()
@@ -136,9 +143,8 @@ class Intake:
         if not chosen:
             return ready, None
         asked_at = self._log.clock.now()
-        try:
-            found = await self._store.existing(chosen)
-        except Unavailable:
+        found = await self._existing(chosen)
+        if found is None:
             # Writes go on without the store. What is claimed is compared all the same; an id that only the store knows
             # is told apart when it is indexed (same content: dropped; other: a dead letter).
             return ready, None
@@ -151,6 +157,22 @@ class Intake:
             else:
                 others.append((request, incoming))
         return others, asked_at
+
+    async def _existing(self, ids: Sequence[str]) -> frozenset[str] | None:
+        """Return those of *ids* that the store has; ``None`` while it is away, when only one group in a while asks."""
+        clock = asyncio.get_running_loop().time
+        if self._store_away_until:
+            if clock() < self._store_away_until:
+                return None
+            self._store_away_until = clock() + _AWAY_SECONDS  # this one asks, the others go on
+        try:
+            async with asyncio.timeout(_LOOK_UP_SECONDS):
+                found = await self._store.existing(ids)
+        except (Unavailable, TimeoutError):
+            self._store_away_until = clock() + _AWAY_SECONDS
+            return None
+        self._store_away_until = 0.0
+        return found
 
     async def close(self) -> None:
         """Give up what is under way."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from functools import partial
 from typing import Final, Self
 
 import structlog
@@ -83,12 +84,14 @@ class Platform:
             store=self._backend.statements(slug, record.placement),
             documents=self._backend.documents(slug, record.placement),
             objects=self._objects.objects(slug),
+            adopt=partial(self._backend.adopt, slug, record.placement),
             backlog_limit=self.settings.backlog_limit,
         )
 
     def ring(self, consumer: str, *, owner: str, lease_seconds: float = 10.0) -> Ring:
-        """Return the ready rings of *consumer*, from which a worker takes tenants with work."""
-        return Ring(self._connection, consumer, owner=owner, lease_seconds=lease_seconds)
+        """Return the ready rings of *consumer*, from which a worker takes the tenants that this process serves."""
+        tenant = self.settings.serve_tenant
+        return Ring(self._connection, consumer, owner=owner, lease_seconds=lease_seconds, tenant=tenant)
 
     async def check(self) -> list[str]:
         """Return what is missing for accepting writes, one sentence each; nothing when all is well."""

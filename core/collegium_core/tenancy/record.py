@@ -60,7 +60,6 @@ class TenantRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     state: TenantState = TenantState.ACTIVE
     placement: Placement = Placement.DEDICATED
     credentials: tuple[Credential, ...] = ()
-    settings: dict[str, str] = {}
     owner: str = ""
     generation: int = 0
 

@@ -26,6 +26,7 @@ _FRESH_SECONDS: Final = 30.0
 _FRESH_UNHEARD_SECONDS: Final = 1.0  # while no subscription stands, changes are found by asking
 _ABSENT_SECONDS: Final = 1.0
 _MOST: Final = 50_000
+_AT_ONCE: Final = 200
 
 _log = structlog.get_logger(__name__)
 
@@ -44,6 +45,7 @@ class TenantRegistry:
         self._asking: dict[str, asyncio.Task[TenantRecord | None]] = {}
         self._listener: asyncio.Task[None] | None = None
         self._heard = False
+        self._changes = 0
 
     def start(self) -> None:
         """Follow changes made by other processes."""
@@ -61,8 +63,9 @@ class TenantRegistry:
     async def _listen(self) -> None:
         try:
             async for message in self._connection.subscribe(_CHANNEL):
-                if message is None:
-                    self._heard = True
+                self._changes += 1
+                if isinstance(message, bool):
+                    self._heard = message
                     self._copies.clear()
                 else:
                     self._copies.pop(message[1].decode(), None)
@@ -91,6 +94,7 @@ class TenantRegistry:
         return await asyncio.shield(task)
 
     async def _ask(self, slug: str, copy: _Copy | None) -> TenantRecord | None:
+        changes = self._changes
         try:
             data = await self._connection.command(partition_of(slug), "GET", tenant_key(slug, "record"))
         except Unavailable:
@@ -98,7 +102,9 @@ class TenantRegistry:
                 return copy.record  # an old truth serves better than none
             raise
         record = self._decode(slug, data)
-        fresh = _FRESH_SECONDS if self._listener is not None and self._heard else _FRESH_UNHEARD_SECONDS
+        if changes != self._changes:
+            return record  # told of a change meanwhile, perhaps of this one: the next request asks again
+        fresh = _FRESH_SECONDS if self._heard else _FRESH_UNHEARD_SECONDS
         self._copies[slug] = _Copy(record, time.monotonic() + (fresh if record is not None else _ABSENT_SECONDS))
         self._copies.move_to_end(slug)
         while len(self._copies) > _MOST:
@@ -111,7 +117,7 @@ class TenantRegistry:
             return None
         try:
             return decode_record(data)
-        except msgspec.ValidationError as error:
+        except msgspec.DecodeError as error:
             # Written by a newer version, perhaps: refusing one tenant is better than guessing what it allows.
             _log.error("tenant_record_unreadable", slug=slug, reason=str(error))
             raise Unavailable("this tenant's record cannot be read by this version") from None
@@ -164,5 +170,15 @@ class TenantRegistry:
         :raises Unavailable: Redis is away.
         """
         slugs = sorted(slug.decode() for slug in await self._connection.execute("SMEMBERS", _INDEX))
-        found = [await self.get(slug) for slug in slugs]
-        return [record for record in found if record is not None]
+        found: list[TenantRecord] = []
+        for start in range(0, len(slugs), _AT_ONCE):
+            asked = (self._readable(slug) for slug in slugs[start : start + _AT_ONCE])
+            found += [record for record in await asyncio.gather(*asked) if record is not None]
+        return found
+
+    async def _readable(self, slug: str) -> TenantRecord | None:
+        data = await self._connection.command(partition_of(slug), "GET", tenant_key(slug, "record"))
+        try:
+            return self._decode(slug, data)
+        except Unavailable:
+            return None  # logged; one record that cannot be read must not hide the others

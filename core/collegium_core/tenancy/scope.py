@@ -7,6 +7,7 @@ store objects (an AST rule and the import contracts see to it).
 from __future__ import annotations
 
 import secrets
+from collections.abc import Awaitable, Callable
 
 from collegium_core.storage.ports import DocumentStore, ObjectStore, StatementStore
 from collegium_core.streams.connection import Connection, partition_of, tenant_key
@@ -18,7 +19,10 @@ __all__ = ["TenantScope"]
 
 
 class TenantScope:
-    """One tenant: its record, and everything that is stored for it."""
+    """One tenant: its record, and everything that is stored for it.
+
+    :param adopt: makes what the tenant's stores need and notes the owner that it is given.
+    """
 
     def __init__(
         self,
@@ -29,6 +33,7 @@ class TenantScope:
         store: StatementStore,
         documents: DocumentStore,
         objects: ObjectStore,
+        adopt: Callable[[str], Awaitable[None]],
         backlog_limit: int,
     ) -> None:
         self.record = record
@@ -37,6 +42,7 @@ class TenantScope:
         self.documents = documents
         self.objects = objects
         self.statements = Statements(log, store, backlog_limit=backlog_limit)
+        self._adopt = adopt
         self._connection = connection
         self._signing_key: bytes | None = None
 
@@ -58,12 +64,12 @@ class TenantScope:
         return self._signing_key
 
     async def provision(self) -> None:
-        """Make what the stores need for this tenant; doing it again changes nothing.
+        """Make what the stores need for this tenant, and note there the record's owner; again, it changes nothing.
 
         :raises Unavailable: a store is away.
+        :raises Conflict: something that is not this tenant's stands in the place of its stores.
         """
-        await self.store.prepare()
-        await self.documents.prepare()
+        await self._adopt(self.record.owner)
 
     async def erase(self) -> None:
         """Delete everything of this tenant, in log and stores. There is no way back.

@@ -83,21 +83,35 @@ async def test_the_first_write_makes_the_index(cluster: Cluster, placement: Plac
 
 
 async def test_a_dedicated_index_says_whose_it_is(cluster: Cluster) -> None:
-    """``_meta`` holds class, schema and tenant, and the uid of the object that adopted it; a prepare keeps the uid."""
-    await cluster.backend.adopt("t-a", Placement.DEDICATED, "uid-1")
+    """``_meta`` holds class, schema and tenant, and whose it is; only an adoption by someone else changes that."""
+    await cluster.backend.adopt("t-a", Placement.DEDICATED, "here/a/uid-1")
+    await cluster.backend.adopt("t-a", Placement.DEDICATED, "")
     await cluster.backend.statements("t-a", Placement.DEDICATED).prepare()
 
     index = f"{cluster.prefix}-t-a-statements"
     described = (await cluster.ask(f"/{index}"))[index]
-    assert {"schema": 1, "class": "statements", "tenant": "t-a", "owner": "uid-1"} == described["mappings"]["_meta"]
+    assert {"schema": 1, "class": "statements", "tenant": "t-a", "owner": "here/a/uid-1"} == described["mappings"]["_meta"]
     assert "strict" == described["mappings"]["dynamic"]
     assert {"type": "keyword", "index": False, "doc_values": False} == described["mappings"]["properties"]["raw"]
     assert "1" == described["settings"]["index"]["number_of_shards"]
     assert "0-1" == described["settings"]["index"]["auto_expand_replicas"]
     assert "request" == described["settings"]["index"]["translog"]["durability"]
 
-    await cluster.backend.adopt("t-a", Placement.DEDICATED, "uid-2")
-    assert "uid-2" == (await cluster.ask(f"/{index}"))[index]["mappings"]["_meta"]["owner"]
+    await cluster.backend.adopt("t-a", Placement.DEDICATED, "here/a/uid-2")
+    for kind in ("statements", "documents"):
+        index = f"{cluster.prefix}-t-a-{kind}"
+        assert "here/a/uid-2" == (await cluster.ask(f"/{index}"))[index]["mappings"]["_meta"]["owner"]
+
+
+async def test_a_pooled_index_is_nobodys(cluster: Cluster) -> None:
+    """Adopting a tenant that lives in it makes it, and notes no owner."""
+    await cluster.backend.adopt("t-a", Placement.POOLED, "here/a/uid-1")
+
+    described = await cluster.ask(f"/{cluster.prefix}-pool-*")
+    assert {"documents", "statements"} == {each["mappings"]["_meta"]["class"] for each in described.values()}
+    assert {("", "")} == {
+        (each["mappings"]["_meta"]["tenant"], each["mappings"]["_meta"]["owner"]) for each in described.values()
+    }
 
 
 async def test_preparing_again_changes_nothing(cluster: Cluster) -> None:

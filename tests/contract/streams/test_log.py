@@ -27,6 +27,7 @@ from collegium_core.streams import (
     Work,
     tenant_key,
 )
+from collegium_core.streams.connection import partition_of
 
 AUTHORITY = b'{"mbox":"mailto:a@example.org"}'
 
@@ -207,7 +208,7 @@ async def test_a_beat_holds_the_lease(connection: Connection, log: TenantLog, sl
     for _ in range(5):
         await asyncio.sleep(0.2)
         assert await holder.beat(work.lease)
-        other._sweep = True
+        other._sweep_at = 0.0
         taken = await other.take(statements=10, size=1 << 20)
         assert taken is None or taken.lease.slug != slug
     assert await holder.acknowledge(work) is not None
@@ -230,6 +231,73 @@ async def test_what_is_left_is_taken_at_once_by_a_waiting_worker(
     assert time.monotonic() - started < 0.5
 
 
+def neighbour(slug: str, *, same_partition: bool) -> str:
+    """Return another slug, of the same partition or of another one."""
+    others = (f"{slug}-{number}" for number in range(10_000))
+    return next(other for other in others if (partition_of(other) == partition_of(slug)) is same_partition)
+
+
+async def test_a_ring_of_one_tenant_takes_no_other(
+    connection: Connection, log: TenantLog, slug: str, statements: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It finds its tenant behind those that have waited longer, leaves them alone, and asks one partition only."""
+    others = [TenantLog(connection, neighbour(slug, same_partition=same), RedisClock()) for same in (True, False)]
+    asked: set[int] = set()
+    call = connection.call
+
+    def listening(function: str, partition: int, *rest: Any) -> Any:
+        asked.add(partition)
+        return call(function, partition, *rest)
+
+    ring = Ring(connection, "index", owner="own", lease_seconds=5, tenant=slug)
+    try:
+        for other in others:
+            await append(other, statements(2))
+        monkeypatch.setattr(connection, "call", listening)
+        assert await ring.take(statements=10, size=1 << 20) is None
+        monkeypatch.undo()
+        await append(log, statements(3))
+        monkeypatch.setattr(connection, "call", listening)
+        ring._sweep_at = 0.0
+        work = await ring.take(statements=10, size=1 << 20)
+        assert work is not None
+        assert (slug, 3) == (work.lease.slug, len(work.statements))
+        ring._sweep_at = 0.0
+        assert await ring.take(statements=10, size=1 << 20) is None
+        assert await ring.acknowledge(work) is not None
+        assert await ring.take(statements=10, size=1 << 20) is None
+        assert {partition_of(slug)} == asked
+        monkeypatch.undo()
+        assert [2, 2] == [(await other.backlog()).statements for other in others]
+    finally:
+        monkeypatch.undo()
+        for other in others:
+            await other.drop()
+
+
+async def test_a_ring_of_one_tenant_hears_its_wake_up(
+    connection: Connection, log: TenantLog, slug: str, statements: Any
+) -> None:
+    """A statement is taken as soon as it is there, without waiting for the sweep."""
+    ring = Ring(connection, "index", owner="own", lease_seconds=5, tenant=slug)
+    ring.start()
+    try:
+        assert await ring.take(statements=1, size=1) is None
+        await ring.wait()  # the subscription has begun, or a sweep is due
+        assert await ring.take(statements=1, size=1) is None
+        waiting = asyncio.create_task(ring.wait())
+        await asyncio.sleep(0)
+        started = time.monotonic()
+        await append(log, statements(1))
+        await waiting
+        assert time.monotonic() - started < 0.5
+        work = await ring.take(statements=1, size=1)
+        assert work is not None
+        assert await ring.acknowledge(work) is not None
+    finally:
+        await ring.close()
+
+
 async def test_what_comes_during_a_lease_is_taken_next(log: TenantLog, ring: Ring, slug: str, statements: Any) -> None:
     """An append to a leased tenant is not forgotten when the lease ends."""
     await append(log, statements(1))
@@ -249,7 +317,7 @@ async def test_a_released_tenant_rests(connection: Connection, log: TenantLog, s
     work = await take_of(ring, slug)
     await ring.release(work.lease, pause_seconds=0.5)
     assert await ring.acknowledge(work) is None
-    ring._sweep = True
+    ring._sweep_at = 0.0
     early = await ring.take(statements=10, size=1 << 20)
     assert early is None or early.lease.slug != slug
     await asyncio.sleep(0.6)
@@ -350,3 +418,54 @@ async def test_any_mix_of_batches_is_read_once_in_order(
         assert sorted({s.stored for s in seen}) == [s.stored for s in seen]
     finally:
         await log.drop()
+
+
+async def test_a_busy_neighbour_keeps_no_expired_lease_hidden(
+    connection: Connection, log: TenantLog, ring: Ring, slug: str, statements: Any
+) -> None:
+    """A tenant whose worker died is taken soon, however often other tenants ring."""
+    await append(log, statements(1))
+    dying = Ring(connection, "index", owner="dying", lease_seconds=1)
+    await take_of(dying, slug)
+    neighbour = TenantLog(connection, f"{slug}-busy", RedisClock())
+
+    async def be_busy() -> None:
+        while True:
+            await append(neighbour, statements(1))
+            await asyncio.sleep(0.05)
+
+    busy = asyncio.create_task(be_busy())
+    try:
+        async with asyncio.timeout(6):
+            while True:
+                work = await ring.take(statements=10, size=1 << 20)
+                if work is None:
+                    await ring.wait()
+                elif work.lease.slug == slug:
+                    break
+                else:
+                    await ring.acknowledge(work)
+    finally:
+        busy.cancel()
+        await asyncio.gather(busy, return_exceptions=True)
+        await neighbour.drop()
+
+
+async def test_a_silent_peer_is_given_up_every_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that accepts and says nothing: each call fails after the connect timeout, none hangs."""
+    monkeypatch.setattr("collegium_core.streams.pipe._CONNECT_SECONDS", 0.3)
+    monkeypatch.setattr("collegium_core.streams.pipe._RETRY_SECONDS", 0.0)
+    held: list[asyncio.StreamWriter] = []
+    server = await asyncio.start_server(lambda _, writer: held.append(writer), "127.0.0.1", 0)
+    connection = Connection(f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    try:
+        for _ in range(3):
+            async with asyncio.timeout(2):
+                with pytest.raises(Unavailable, match="no connection to Redis"):
+                    await TenantLog(connection, "t-silent", RedisClock()).watermark()
+    finally:
+        await connection.close()
+        for writer in held:
+            writer.close()
+        server.close()
+        await server.wait_closed()

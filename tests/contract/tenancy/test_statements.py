@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from collegium_core.errors import BadRequest, Conflict, Unavailable
@@ -19,7 +20,8 @@ from collegium_core.tenancy.names import parse_name
 from collegium_core.tenancy.platform import Platform
 from collegium_core.tenancy.record import TenantRecord
 from collegium_core.tenancy.scope import TenantScope
-from collegium_workers.index.role import index
+from collegium_workers.index.role import INDEX, index
+from collegium_workers.runner import Runner
 
 AUTHORITY = b'{"mbox":"mailto:lrs@example.org"}'
 
@@ -192,3 +194,33 @@ def _prefix(scope: TenantScope) -> str:
     from collegium_core.streams.connection import tenant_key  # noqa: PLC0415 - only this test names keys
 
     return tenant_key(scope.slug, "")
+
+
+async def test_a_poison_statement_stops_nobody(platform: Platform, scope: TenantScope) -> None:
+    """A statement on which the worker's own code fails every time ends as a dead letter; all others are indexed."""
+    poison, *others = [str(uuid.uuid4()) for _ in range(4)]
+
+    async def handle(scope: TenantScope, statements: Any) -> Any:
+        if any(statement.id == poison for statement in statements):
+            raise ArithmeticError("our fault")
+        return await index(scope, statements)
+
+    await accept(scope, *(made(i) for i in (others[0], poison, others[1])))
+    role = msgspec.structs.replace(INDEX, handle=handle)
+    stop = asyncio.Event()
+    running = asyncio.create_task(Runner(platform, role, owner="test").run(stop))
+    try:
+        async with asyncio.timeout(30):
+            while (await scope.log.backlog()).statements:
+                await asyncio.sleep(0.1)
+        await accept(scope, made(others[2]))
+        async with asyncio.timeout(10):
+            while (await scope.log.backlog()).statements:
+                await asyncio.sleep(0.05)
+    finally:
+        stop.set()
+        await running
+    page = await scope.statements.page(StatementQuery(), after=None, limit=10)
+    assert set(others) == {s.id for s in page.statements}
+    letters = [letter async for letter in scope.log.dead_letters()]
+    assert [(poison, "the index failed: ArithmeticError")] == [(letter.id, letter.reason) for letter in letters]

@@ -29,6 +29,12 @@ def indices(opensearch_url: str, name: str) -> set[str]:
         return {each["index"] for each in json.load(answer) if parse_name(name).slug in each["index"]}
 
 
+def owners(opensearch_url: str, name: str) -> set[str]:
+    """Return whose a tenant's indices are, as they say themselves."""
+    with urllib.request.urlopen(f"{opensearch_url}/c-{parse_name(name).slug}-*/_mapping", timeout=10) as answer:  # noqa: S310 - loopback
+        return {each["mappings"]["_meta"]["owner"] for each in json.load(answer).values()}
+
+
 def deployments(cluster: Cluster, namespace: str, labels: str) -> dict[str, Any]:
     found: Any = cluster.get("deployments", "-n", namespace, "-l", labels)
     return {each["metadata"]["name"]: each for each in found["items"]}
@@ -68,7 +74,7 @@ def test_an_example_becomes_a_tenant(
     )
     assert verify_password(b"orchard-lantern-52", credential.digest)
     assert f"{tenants.namespace}/acme/{tenant['metadata']['uid']}" == record.owner
-    assert indices(opensearch_url, display)
+    assert {record.owner} == owners(opensearch_url, display)
 
     line = release.cluster.kubectl("-n", tenants.namespace, "get", "tenants", "acme", "--no-headers").split()
     assert ["acme", slug, "Active", "True", "Ready", "1", "Retain"] == line[:7]
@@ -140,18 +146,18 @@ def test_a_changed_configuration_rolls_the_pods(operator: OperatorProcess, relea
 def test_spec_changes_reach_the_record(
     operator: OperatorProcess, tenants: Tenants, registry: Registry, unique: str
 ) -> None:
-    """State and settings are in the record as soon as ``observedGeneration`` is that of the change."""
+    """The state is in the record as soon as ``observedGeneration`` is that of the change."""
     name = f"change-{unique}"
     tenants.apply(name, {"storage": {"placement": "Pooled"}})
     eventually(lambda: tenants.has(name, "IndicesReady", "True"), what="indices", timeout=40)
     record = registry(name)
     assert record is not None
-    assert (TenantState.ACTIVE, Placement.POOLED, {}) == (record.state, record.placement, record.settings)
-    tenants.apply(name, {"storage": {"placement": "Pooled"}, "state": "Suspended", "settings": {"Colour": "red"}})
+    assert (TenantState.ACTIVE, Placement.POOLED) == (record.state, record.placement)
+    tenants.apply(name, {"storage": {"placement": "Pooled"}, "state": "Suspended"})
     eventually(lambda: tenants.has(name, "SpecAccepted", "True"), what="second generation")
     record = registry(name)
     assert record is not None
-    assert (TenantState.SUSPENDED, {"Colour": "red"}, 2) == (record.state, record.settings, record.generation)
+    assert (TenantState.SUSPENDED, 2) == (record.state, record.generation)
 
 
 def test_credentials_follow_their_secret(
@@ -223,14 +229,17 @@ def test_retain_closes_the_door_and_keeps_the_data(
     name = f"keep-{unique}"
     tenants.apply(name)
     eventually(lambda: tenants.has(name, "IndicesReady", "True"), what="indices", timeout=40)
-    before = indices(opensearch_url, name)
+    before, owner = indices(opensearch_url, name), owners(opensearch_url, name)
     assert before
     tenants.delete(name)
     eventually(lambda: registry(name) is None, what="the door is closed", timeout=5)
     assert before == indices(opensearch_url, name)
     tenants.apply(name)
-    eventually(lambda: tenants.has(name, "SpecAccepted", "True"), what="taken on again")
+    eventually(lambda: tenants.has(name, "IndicesReady", "True"), what="taken on again")
     assert before == indices(opensearch_url, name)
+    [new] = owners(opensearch_url, name)
+    assert owner != {new}
+    assert new.endswith(tenants.get(name)["metadata"]["uid"])
 
 
 def test_delete_drops_the_data(
@@ -274,9 +283,14 @@ def test_dedicated_pods_come_and_go(operator: OperatorProcess, release: Release,
     uid = tenants.get(name)["metadata"]["uid"]
     labels = f"collegium.dev/tenant-uid={uid}"
     slug = parse_name(name).slug
-    assert {f"collegium-api-{slug}", f"collegium-worker-index-{slug}"} == set(
-        deployments(release.cluster, release.namespace, labels)
-    )
+    own = deployments(release.cluster, release.namespace, labels)
+    assert {f"collegium-api-{slug}", f"collegium-worker-index-{slug}"} == set(own)
+    for each in own.values():
+        [container] = each["spec"]["template"]["spec"]["containers"]
+        assert {"name": "COLLEGIUM_SERVE_TENANT", "value": slug} in container["env"]
+    for name_of_shared in ("collegium-api", "collegium-worker-index"):
+        shared = eventually(lambda name=name_of_shared: _exists(release, f"deployment/{name}"), what=name_of_shared)
+        assert "COLLEGIUM_SERVE_TENANT" not in json.dumps(shared["spec"])
     assert _exists(release, f"service/collegium-api-{slug}")
     release.cluster.kubectl("-n", release.namespace, "delete", "deployment", f"collegium-api-{slug}")
     eventually(lambda: _exists(release, f"deployment/collegium-api-{slug}"), what="it is back", timeout=10)

@@ -59,14 +59,12 @@ TENANT_EXAMPLES: tuple[Example, ...] = (
             "state": "ReadOnly",
             "deletionPolicy": "Delete",
             "authentication": [_basic(scopes=["all", "tenant/admin"], agent={"name": "LMS", "account": _ACCOUNT})],
-            "settings": {"Greeting": "hello", "x.y-z_1": ""},
             "storage": {"placement": "Pooled"},
             "api": {"mode": "Dedicated"},
             "workers": {"mode": "Dedicated"},
         },
     ),
     Example("a null is a field left out", {"name": None, "state": None, "authentication": None}),
-    Example("a null value of a setting is a setting left out", {"settings": {"a": None}}),
     Example("an unknown field", {"sate": "Active"}, "spec.sate"),
     Example(
         "an unknown field deep inside", {"authentication": [_basic(scope=["all"])]}, "spec.authentication[0].scope"
@@ -128,11 +126,10 @@ TENANT_EXAMPLES: tuple[Example, ...] = (
         {
             "state": "Suspended",
             "deletionPolicy": "Delete",
-            "settings": {"a": "b"},
             "api": {"mode": "Dedicated"},
             "authentication": [_basic()],
         },
-        before={"settings": {"c": "d"}},
+        before={"deletionPolicy": "Retain"},
     ),
     # Authentication
     Example("two credentials", {"authentication": [_basic("a"), _basic("b")]}),
@@ -184,12 +181,4 @@ TENANT_EXAMPLES: tuple[Example, ...] = (
     Example("a short mbox_sha1sum", _agent(mbox_sha1sum="0" * 39), f"{_IFI}.mbox_sha1sum"),
     Example("an account without home page", _agent(account={"name": "lms"}), f"{_IFI}.account.homePage"),
     Example("a home page that is no IRI", _agent(account={"homePage": "lms", "name": "x"}), f"{_IFI}.account.homePage"),
-    # Settings
-    Example("64 settings", {"settings": {f"k{number}": "v" for number in range(64)}}),
-    Example("65 settings", {"settings": {f"k{number}": "v" for number in range(65)}}, "spec.settings"),
-    Example("a setting that is a number", {"settings": {"a": 1}}, "spec.settings.a"),
-    Example("a setting whose name begins with a digit", {"settings": {"1a": "x"}}, "spec"),
-    Example("a setting whose name has 64 characters", {"settings": {"a" * 64: "x"}}, "spec"),
-    Example("a setting of 4096 characters", {"settings": {"a": "é" * 4096}}),
-    Example("a setting of 4097 characters", {"settings": {"a": "é" * 4097}}, "spec.settings.a"),
 )

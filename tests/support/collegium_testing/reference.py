@@ -52,6 +52,7 @@ _KINDS: Final[Mapping[Kind, str]] = {
     "seconds": "seconds",
     "origins": "list",
     "prefix": "path of a URL",
+    "slug": "slug",
 }
 
 

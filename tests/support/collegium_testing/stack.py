@@ -82,16 +82,23 @@ class Stack:
 
     def __enter__(self) -> Self:
         self.folder.mkdir(parents=True, exist_ok=True)
-        for index in range(len(self.ports)):
-            self.start_api(index)
-        self.start_worker()
-        for index in range(len(self.ports)):
-            self.wait_for_api(index)
+        try:
+            for index in range(len(self.ports)):
+                self.start_api(index)
+            self.start_worker()
+            for index in range(len(self.ports)):
+                self.wait_for_api(index)
+        except BaseException:
+            self._end()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._end()
+
+    def _end(self) -> None:
         for process in self.processes.values():
             end(process)
 

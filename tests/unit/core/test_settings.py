@@ -11,6 +11,7 @@ import pytest
 
 from collegium_core.settings import SETTINGS, Settings, SettingsError, load, resolve
 from collegium_core.settings_values import hide_credentials, read_value
+from collegium_core.tenancy.names import parse_name
 from collegium_core.tenancy.record import Placement
 from collegium_testing import reference
 
@@ -167,11 +168,11 @@ def test_toml_takes_every_spelling_and_second_names(folder: Path) -> None:
     ("text", "place", "says"),
     [
         ("prot = 1", "prot in c.toml", "did you mean PORT?"),
-        ('"acmeco.Port" = 1', "acmeco.Port in c.toml", "spec.settings"),
-        ("acmeco.Port = 1", "acmeco in c.toml", "spec.settings"),
+        ('"acmeco.Port" = 1', "acmeco.Port in c.toml", "for a single tenant"),
+        ("acmeco.Port = 1", "acmeco in c.toml", "for a single tenant"),
         ("port = true", "port in c.toml", "must be a string, a number"),
         ("port = 1\nPORT = 2", "PORT in c.toml", "twice"),
-        ('host = "${TenantName}"', "HOST in c.toml", "expanded in a tenant's settings only"),
+        ('host = "${TenantName}"', "HOST in c.toml", "is not expanded"),
     ],
 )
 def test_toml_faults_name_their_place(folder: Path, text: str, place: str, says: str) -> None:
@@ -231,12 +232,21 @@ def test_sizes(text: str, size: int | None) -> None:
         ("LOG_LEVEL", "loud"),
         ("PLACEMENT", "Elsewhere"),
         ("DATA_DIR", "a\0b"),
+        ("SERVE_TENANT", "acme"),
+        ("SERVE_TENANT", parse_name("acme").slug.upper()),
     ],
 )
 def test_wrong_values_are_refused(name: str, text: str) -> None:
     """Each kind says what it must be."""
     with pytest.raises(ValueError, match="must be"):
         read_value(_BY_NAME[name], text)
+
+
+@pytest.mark.parametrize("name", ["acme", "Acme Learning & Development Ltd", "学び", "a--b"])
+def test_slugs(name: str) -> None:
+    """Every tenant's slug is one."""
+    slug = parse_name(name).slug
+    assert slug == read_value(_BY_NAME["SERVE_TENANT"], slug)
 
 
 def test_origins_are_separated_by_commas_or_white_space() -> None:

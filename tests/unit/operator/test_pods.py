@@ -103,6 +103,19 @@ def test_dedicated() -> None:
     assert ["api"] == deployment["spec"]["template"]["spec"]["containers"][0]["args"]
 
 
+def test_dedicated_pods_serve_their_tenant_alone() -> None:
+    """They are told its slug; shared pods are told none, whatever the operator's own environment says."""
+    configuration = config(SERVE_TENANT=SLUG)
+    own_objects = of_tenant(configuration, api={"mode": "Dedicated"}, workers={"mode": "Dedicated"})
+    shared_objects = platform(configuration)
+    assert "COLLEGIUM_SERVE_TENANT" not in shared_objects["ConfigMap/collegium-platform"]["data"]
+    for role in ("api", "worker-index"):
+        [container] = own_objects[f"Deployment/collegium-{role}-{SLUG}"]["spec"]["template"]["spec"]["containers"]
+        assert {"name": "COLLEGIUM_SERVE_TENANT", "value": SLUG} in container["env"]
+        [container] = shared_objects[f"Deployment/collegium-{role}"]["spec"]["template"]["spec"]["containers"]
+        assert "COLLEGIUM_SERVE_TENANT" not in {each["name"] for each in container["env"]}
+
+
 @pytest.mark.parametrize("release", ["collegium", "a-release-with-a-name-of-33-letter"[:33]])
 def test_names_fit(release: str) -> None:
     """With the longest slug and the longest release every name is a Service's name."""

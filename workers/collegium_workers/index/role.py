@@ -7,7 +7,7 @@ import structlog
 from collegium_core.lrs.keys import derive_keys
 from collegium_core.lrs.record import StoredStatement
 from collegium_core.storage.ports import IndexedStatement
-from collegium_core.streams import Acknowledged, DeadLetter, Work
+from collegium_core.streams import Backlog, DeadLetter
 from collegium_core.telemetry import metrics
 from collegium_core.tenancy.scope import TenantScope
 from collegium_workers.runner import Role
@@ -53,16 +53,19 @@ def _letter(statement: StoredStatement, reason: str) -> DeadLetter:
     )
 
 
-def _handled(scope: TenantScope, work: Work, acknowledged: Acknowledged, dead: list[DeadLetter]) -> None:
+def _handled(scope: TenantScope, indexed: int, dead: list[DeadLetter]) -> None:
     tenant = scope.record.display
-    # What is left now is younger than what was handled; its age is at most this.
-    lag = (work.now - work.statements[0].position) / 1_000_000 if acknowledged.left else 0.0
-    metrics.statements_indexed_total.labels(tenant).inc(len(work.statements) - len(dead))
-    metrics.index_lag_seconds.labels(tenant).set(lag)
-    metrics.stream_backlog.labels(tenant, "index").set(acknowledged.left)
+    metrics.statements_indexed_total.labels(tenant).inc(indexed)
     if dead:
         metrics.index_dead_letters_total.labels(tenant).inc(len(dead))
 
 
-INDEX = Role(consumer="index", handle=index, handled=_handled)
+def _waiting(scope: TenantScope, backlog: Backlog) -> None:
+    tenant = scope.record.display
+    lag = 0.0 if backlog.oldest is None else max(0, backlog.now - backlog.oldest) / 1_000_000
+    metrics.index_lag_seconds.labels(tenant).set(lag)
+    metrics.stream_backlog.labels(tenant, "index").set(backlog.statements)
+
+
+INDEX = Role(consumer="index", handle=index, set_aside=_letter, handled=_handled, waiting=_waiting)
 """The role of ``collegium worker --role index``."""

@@ -17,6 +17,7 @@ from collegium_workers.supervisor.views import TenantView
 
 __all__ = ["HumanVoice", "JsonVoice", "ReadyReport", "Voice", "tenant_url"]
 
+_SHOWN = {"tenant-fault": "tenant ", "demo-failed": "demo for tenant "}
 _EXAMPLE = (
     '{"actor":{"mbox":"mailto:ada@example.org"},'
     '"verb":{"id":"http://adlnet.gov/expapi/verbs/experienced","display":{"en":"experienced"}},'
@@ -128,11 +129,13 @@ class HumanVoice:
         self._say(self._console, Text("\nStop with Ctrl-C.", "dim"))
 
     def event(self, name: str, **fields: Any) -> None:
-        """Show the faults of manifests; everything else is in the log."""
+        """Show what is wrong with manifests, tenants and the demo; everything else is in the log."""
         if name == "manifest-fault":
             place = f"{fields['file']}:{fields['line']}" if fields["line"] else fields["file"]
             sentence = ": ".join(part for part in (place, fields["field"], fields["detail"]) if part)
             self._say(self._errors, Text("manifest ", "yellow").append(sentence))
+        elif name in _SHOWN:
+            self._say(self._errors, Text(_SHOWN[name], "yellow").append(f"{fields['tenant']}: {fields['detail']}"))
 
     def failed(self, sentence: str) -> None:
         """Print the sentence as an error."""

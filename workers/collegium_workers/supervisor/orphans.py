@@ -20,7 +20,7 @@ from typing import Final
 import msgspec
 import structlog
 
-from collegium_workers.supervisor.files import write_whole
+from collegium_core.files import write_whole
 
 __all__ = ["ProcessBook", "ProcessMark", "end_orphans", "identify", "is_running"]
 

@@ -13,7 +13,8 @@ _LARGEST_ANSWER: Final = 64 * 2**20
 async def get(host: str, port: int, path: str, *, timeout: float) -> tuple[int, bytes]:  # noqa: ASYNC109 - seconds for the whole exchange
     """Return status and body of one request. HTTP/1.0: the answer ends with the connection and is never chunked.
 
-    :raises OSError: no connection, or no HTTP; ``TimeoutError`` (an OSError) after *timeout* seconds.
+    :raises OSError: no connection, no HTTP, or an answer that breaks off before its stated length; ``TimeoutError`` (an
+        OSError) after *timeout* seconds.
     """
     async with asyncio.timeout(timeout):
         reader, writer = await asyncio.open_connection(host, port)
@@ -24,10 +25,20 @@ async def get(host: str, port: int, path: str, *, timeout: float) -> tuple[int, 
                 answer += chunk
         finally:
             writer.close()
-    head, _, body = answer.partition(b"\r\n\r\n")
-    words = head.split(b" ", 2)
-    if len(words) < 2 or not words[0].startswith(b"HTTP/") or not words[1].isdigit():
+    return _parse(answer)
+
+
+def _parse(answer: bytes) -> tuple[int, bytes]:
+    head, end, body = answer.partition(b"\r\n\r\n")
+    status_line, *fields = head.split(b"\r\n")
+    words = status_line.split(b" ", 2)
+    if not end or len(words) < 2 or not words[0].startswith(b"HTTP/") or not words[1].isdigit():
         raise ConnectionError("the answer is no HTTP")
+    for field in fields:
+        name, _, value = field.partition(b":")
+        # A process that is killed in the middle of its answer closes the connection as if it were whole.
+        if name.strip().lower() == b"content-length" and value.strip() != str(len(body)).encode():
+            raise ConnectionError("the answer is not as long as it says")
     return int(words[1]), body
 
 

@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from collegium_workers.supervisor.backoff import Backoff
+from collegium_workers.backoff import Backoff
 from collegium_workers.supervisor.logstream import LogStream
 from collegium_workers.supervisor.orphans import ProcessBook, identify
 

@@ -9,12 +9,11 @@ from collections.abc import Mapping
 from typing import Final
 
 from collegium_core.settings import PREFIX, Settings
+from collegium_workers.roles import ROLES
+from collegium_workers.supervisor.ports import free_port
 from collegium_workers.supervisor.processes import ChildSpec
 
-__all__ = ["ROLES", "Programs", "command_line"]
-
-ROLES: Final = ("index",)
-"""The worker roles, a process each."""
+__all__ = ["Programs", "command_line"]
 
 # Longer than the API's own limit for draining, and than a worker's batch.
 _STOP_SECONDS: Final = 25.0
@@ -81,17 +80,10 @@ class Programs:
             # The API's address is the inherited socket; only the metrics listen on this host, and for us alone.
             "HOST": "127.0.0.1",
             "PORT": str(settings.port),
-            "METRICS_PORT": str(_free_port()),
+            "METRICS_PORT": str(free_port()),
             "LOG_LEVEL": settings.log_level,
             "LOG_FORMAT": settings.log_format,
             "SYSTEM_KEY_FILE": settings.system_key_file,
         }
         given = {name: value for name, value in os.environ.items() if name.removeprefix(PREFIX) not in _REPLACED}
         return {**given, **{f"{PREFIX}{name}": value for name, value in variables.items()}}
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port

@@ -16,7 +16,7 @@ from typing import Final
 import msgspec
 import structlog
 
-from collegium_core.errors import Unavailable
+from collegium_core.errors import Problem, Unavailable
 from collegium_core.manifests import (
     CredentialMemory,
     ManifestError,
@@ -92,6 +92,9 @@ class Reconciler:
         self._files: dict[str, str] = {}
         self._provisioned: set[tuple[str, Placement]] = set()
         self._told: set[ManifestError] = set()
+        self._faults: dict[tuple[str, str], str] = {}
+        self._postponed: dict[str, float] = {}
+        self._away = ""
         self._is_pending = True
         self._is_applied = False
         self._resynced = 0.0
@@ -99,7 +102,8 @@ class Reconciler:
     async def step(self) -> bool:
         """Look once, apply what is new; return whether the registry holds what the folders say.
 
-        Registry or store away is no error: what is left is tried again at the next step.
+        Registry or store away is no error: what is left is tried again at the next step. Nor is a tenant that is
+        refused: it is told, the others are brought, and it is tried again every ten seconds.
         """
         signature = await asyncio.to_thread(_sign, self._folders)
         if signature != self._signature:
@@ -141,15 +145,23 @@ class Reconciler:
         accepted, faults = self._admit(reading)
         slots = asyncio.Semaphore(_AT_A_TIME)
 
-        async def bring(wanted: _Wanted) -> TenantRecord:
+        async def bring(wanted: _Wanted) -> TenantRecord | None:
+            before = known.get(wanted.slug)
             async with slots:
-                record = await asyncio.to_thread(self._make, wanted, known.get(wanted.slug))
-                await self._put(record)
+                try:
+                    record = await asyncio.to_thread(self._make, wanted, before)
+                    await self._put(record)
+                except Unavailable:
+                    raise
+                except Problem as problem:
+                    self._tell_tenant(wanted.slug, wanted.manifest.display, "record", problem.detail)
+                    return before
+                self._tell_tenant(wanted.slug, wanted.manifest.display, "record", "")
                 return record
 
         async with asyncio.TaskGroup() as tasks:
             made = [tasks.create_task(bring(wanted)) for wanted in accepted.values()]
-        records = {task.result().slug: task.result() for task in made}
+        records = {record.slug: record for task in made if (record := task.result()) is not None}
         default = parse_name(DEFAULT_TENANT)
         if default.slug not in records:
             records[default.slug] = await self._keep_default(known.get(default.slug))
@@ -229,18 +241,29 @@ class Reconciler:
             self._report("tenant-removed", tenant=record.display, slug=slug)
 
     async def _provision(self, records: Mapping[str, TenantRecord]) -> bool:
-        is_done = True
-        for slug, record in records.items():
-            if (slug, record.placement) in self._provisioned:
-                continue
+        """Make the stores of tenants that have none yet; return False where the store is away and the rest has to wait.
+
+        The tenant that found it away is the last to be tried the next time: others must not wait for it alone.
+        """
+        waiting = [record for slug, record in records.items() if (slug, record.placement) not in self._provisioned]
+        for record in sorted(waiting, key=lambda record: self._postponed.get(record.slug, 0.0)):
+            detail = ""
             try:
                 await self._platform.scope(record).provision()
             except Unavailable as error:
-                self._report("store-away", tenant=record.display, detail=error.detail)
-                is_done = False
-                break
-            self._provisioned.add((slug, record.placement))
-        return is_done
+                if error.detail != self._away:
+                    self._away = error.detail
+                    self._report("store-away", tenant=record.display, detail=error.detail)
+                self._postponed[record.slug] = time.monotonic()
+                return False
+            except Problem as problem:
+                detail = problem.detail
+            else:
+                self._provisioned.add((record.slug, record.placement))
+            self._tell_tenant(record.slug, record.display, "stores", detail)
+        self._away = ""
+        self._postponed.clear()
+        return True
 
     def _tell(self, faults: Sequence[ManifestError]) -> None:
         """Report the faults that have not been told yet."""
@@ -249,6 +272,15 @@ class Reconciler:
             if fault not in self._told:
                 self._report("manifest-fault", file=fault.file, line=fault.line, field=fault.field, detail=fault.detail)
         self._told = now
+
+
+    def _tell_tenant(self, slug: str, display: str, part: str, detail: str) -> None:
+        """Report what keeps *part* of a tenant from being as it should, once; an empty *detail* is: nothing."""
+        before = self._faults.pop((slug, part), "")
+        if detail:
+            self._faults[slug, part] = detail
+            if detail != before:
+                self._report("tenant-fault", tenant=display, slug=slug, detail=detail)
 
 
 def _is_broken(file: str, reading: _Reading) -> bool:

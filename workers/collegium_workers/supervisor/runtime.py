@@ -8,13 +8,12 @@ from typing import Final
 
 import msgspec
 
+from collegium_core.files import write_whole
 from collegium_core.security.credentials import is_key, make_key
-from collegium_workers.supervisor.files import write_whole
 from collegium_workers.supervisor.orphans import ProcessMark, is_running
 
-__all__ = ["SYSTEM_USER", "Runtime", "ensure_system_key", "find_runtime", "forget_runtime", "write_runtime"]
+__all__ = ["Runtime", "ensure_system_key", "find_runtime", "forget_runtime", "write_runtime"]
 
-SYSTEM_USER: Final = "system"
 _RUNTIME_FILE: Final = "runtime.json"
 _KEY_FILE: Final = "system-key"
 

@@ -270,7 +270,13 @@ class _Service:
         named = [view.name for view in reconciler.tenants() if view.logins]
         if self._plan.demo > 0 and named:
             spec = programs.demo(self._plan.demo, named[0])
-            await Child(spec, self._book, self._log, self._report).run_once()
+            try:
+                code = await Child(spec, self._book, self._log, self._report).run_once()
+            except OSError as error:
+                self._report("demo-failed", tenant=named[0], detail=f"it cannot be started: {error.strerror}")
+                return
+            if code:
+                self._report("demo-failed", tenant=named[0], detail=f"it ended with {code}; its log lines say why")
 
     def _report(self, name: str, **fields: Any) -> None:
         level = "warning" if name in _WARNINGS else "info"
@@ -279,7 +285,16 @@ class _Service:
 
 
 _WARNINGS: Final = frozenset(
-    {"child-exited", "child-killed", "manifest-fault", "orphan-ended", "still-waiting", "store-away"}
+    {
+        "child-exited",
+        "child-killed",
+        "demo-failed",
+        "manifest-fault",
+        "orphan-ended",
+        "still-waiting",
+        "store-away",
+        "tenant-fault",
+    }
 )
 
 
@@ -320,7 +335,8 @@ def _listen(host: str, port: int) -> Iterator[socket.socket]:
 
 
 def _port_sentence(option: str, host: str, port: int, error: OSError) -> str:
-    reason = error.strerror or str(error)
+    # The system's words: the event loop puts a sentence of its own in their place.
+    reason = os.strerror(error.errno) if error.errno else str(error)
     return f"cannot listen on {host}:{port} ({reason}); choose another with --{option}, 0 takes a free one"
 
 

@@ -67,4 +67,14 @@ async def _read(environment: Mapping[str, str]) -> str | None:
         status, body = await get("127.0.0.1", port, "/metrics", timeout=_TIMEOUT_SECONDS)
     except OSError:
         return None
-    return body.decode("utf-8", "replace") if status == 200 else None
+    text = body.decode("utf-8", "replace")
+    return text if status == 200 and await asyncio.to_thread(_is_exposition, text) else None
+
+
+def _is_exposition(text: str) -> bool:
+    """Return whether *text* can be added up: another program may have taken the port of a child that has ended."""
+    try:
+        sum_expositions([text])
+    except ValueError:
+        return False
+    return True

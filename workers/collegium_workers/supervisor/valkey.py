@@ -8,12 +8,12 @@ import re
 import secrets
 import shutil
 import signal
-import socket
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-from collegium_workers.supervisor.files import write_whole
+from collegium_core.files import write_whole
+from collegium_workers.supervisor.ports import free_port
 from collegium_workers.supervisor.processes import Child, ChildSpec
 
 __all__ = ["EmbeddedValkey", "ValkeyError", "find_program"]
@@ -92,7 +92,7 @@ class EmbeddedValkey:
         """
         self._program = find_program()
         if not self._uses_socket:
-            self._port = _free_port()
+            self._port = free_port()
             self._password = secrets.token_hex(24)
         try:
             self._folder.mkdir(mode=0o700, exist_ok=True)
@@ -185,10 +185,3 @@ class EmbeddedValkey:
 def _quoted(path: Path) -> str:
     escaped = str(path).replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port

@@ -13,7 +13,7 @@ from urllib.parse import quote, urljoin
 import aiohttp
 import msgspec
 
-from collegium_workers.supervisor.backoff import Backoff
+from collegium_workers.backoff import Backoff
 
 __all__ = ["Answer", "Client", "PlatformAwayError", "RefusedError", "Target"]
 
@@ -180,7 +180,8 @@ class Client:
     def _check(self, answer: Answer) -> None:
         match answer.status:
             case 401:
-                raise RefusedError(f"the platform does not know this user for tenant {self._tenant!r}: {answer.detail}")
+                # By design the answer is the same for both.
+                raise RefusedError(f"there is no tenant {self._tenant!r}, or it does not know this user")
             case 403 | 404:
                 raise RefusedError(f"the platform refuses: {answer.detail}")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from collegium_workers.supervisor.files import write_whole
+from collegium_core.files import write_whole
 
 __all__ = ["ProgressFile", "Reached", "Window"]
 

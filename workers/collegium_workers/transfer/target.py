@@ -14,9 +14,10 @@ from typing import Final
 import click
 import msgspec
 
+from collegium_core.security.system import SYSTEM_USERNAME
 from collegium_core.settings import load
 from collegium_workers.supervisor.programs import command_line
-from collegium_workers.supervisor.runtime import SYSTEM_USER, Runtime, ensure_system_key, find_runtime
+from collegium_workers.supervisor.runtime import Runtime, ensure_system_key, find_runtime
 from collegium_workers.transfer.client import Target
 
 __all__ = ["Where", "data_folder", "reach", "run_platform", "running_platform"]
@@ -157,4 +158,4 @@ def _as_system(folder: Path, runtime: Runtime) -> Target:
     except OSError as error:
         sentence = f"the system key in {folder} cannot be read ({error.strerror}); use --url, --username and --password"
         raise click.ClickException(sentence) from None
-    return Target(runtime.url, SYSTEM_USER, key, identity=str(folder))
+    return Target(runtime.url, SYSTEM_USERNAME, key, identity=str(folder))

@@ -44,7 +44,7 @@ def list_(data: Path | None, *, as_json: bool) -> None:
 @_data
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 def show(name: str, data: Path | None, *, as_json: bool) -> None:
-    """Show one tenant: state, placement, users, settings; no secrets."""
+    """Show one tenant: state, placement, users; no secrets."""
     from collegium_workers.transfer.tenants import read_tenant, show_json  # noqa: PLC0415 - not needed for --help
 
     record = run(read_tenant(data, name))
@@ -84,5 +84,3 @@ def _print(record: TenantRecord) -> None:
     click.echo(f"placement  {record.placement.value}")
     for credential in record.credentials:
         click.echo(f"user       {credential.username}  ({credential.kind.value}; {' '.join(credential.scopes)})")
-    for setting, value in record.settings.items():
-        click.echo(f"setting    {setting} = {value}")

@@ -53,10 +53,12 @@ class OpenSearchBackend:
         return OpenSearchDocuments(self._client, self._catalog, target)
 
     async def adopt(self, slug: str, placement: Placement, owner: str) -> None:
-        """Make the tenant's indices and note in ``_meta`` that they belong to the object with the uid *owner*.
+        """Make the tenant's indices and note in their ``_meta`` whose they are.
 
         Doing it again changes nothing; another *owner* takes over (a Tenant deleted with its data retained, then made
-        anew). Pooled indices belong to no single tenant and are only made.
+        anew), an empty one changes nothing. Pooled indices belong to no single tenant and are only made.
+
+        :raises Conflict: an index of this name belongs to something else.
         """
         for kind in DocumentClass:
             await self._catalog.adopt(self._catalog.target(slug, placement, kind), owner)

@@ -45,6 +45,18 @@ class Catalog:
 
         :raises Conflict: an index of this name belongs to something else.
         """
+        await self._prepared(target)
+
+    async def adopt(self, target: Target, owner: str) -> None:
+        """Prepare, and note *owner* in the tenant's own index. A pooled index has no single owner.
+
+        :raises Conflict: an index of this name belongs to something else.
+        """
+        meta = await self._prepared(target)
+        if target.dedicated and owner and meta.owner != owner:
+            await self._describe(target, owner=owner)
+
+    async def _prepared(self, target: Target) -> reader.IndexMeta:
         meta = await self._meta(target)
         if meta is None:
             await self._template(target.kind)
@@ -55,15 +67,7 @@ class Catalog:
         self._check(target, meta)
         if meta.schema < mappings.SCHEMA or meta.tenant != _tenant(target):
             await self._describe(target, owner=meta.owner)
-
-    async def adopt(self, target: Target, owner: str) -> None:
-        """Note *owner*, a uid, in the tenant's own index, made if need be. A pooled index has no single owner."""
-        await self.prepare(target)
-        if not target.dedicated:
-            return
-        meta = await self._meta(target)
-        if meta is None or meta.owner != owner:
-            await self._describe(target, owner=owner)
+        return meta
 
     async def remove(self, target: Target) -> None:
         """Delete all that the tenant has of this class: its own index, or its documents in the pooled one.

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-import tempfile
 from pathlib import Path
 from typing import Final
 
 from collegium_core.clock import SYSTEM_CLOCK, Clock
 from collegium_core.errors import Unavailable
+from collegium_core.files import check_writable
 from collegium_core.storage.sqlite.documents import SqliteDocumentStore
 from collegium_core.storage.sqlite.readers import Readers
 from collegium_core.storage.sqlite.schema import DOCUMENTS, STATEMENTS
@@ -46,13 +46,18 @@ class SqliteBackend:
         """Return the document store of one tenant."""
         return SqliteDocumentStore(self._folder(slug) / DOCUMENTS.file, *self._documents, self._clock)
 
+    async def adopt(self, slug: str, placement: Placement, owner: str) -> None:  # noqa: ARG002 - the port's
+        """Make both files. They have no place for an owner: what lies in the folder is this machine's."""
+        await self.statements(slug, placement).prepare()
+        await self.documents(slug, placement).prepare()
+
     async def check(self) -> None:
         """Check that files can be made in the data folder.
 
         :raises Unavailable: they cannot.
         """
         try:
-            await asyncio.to_thread(_try_writing, self._tenants)
+            await asyncio.to_thread(check_writable, self._tenants)
         except OSError as error:
             raise Unavailable(f"the data folder cannot be written: {os.strerror(error.errno or 0)}") from error
 
@@ -65,10 +70,3 @@ class SqliteBackend:
         if not _SLUG.fullmatch(slug):
             raise ValueError(f"{slug!r} is not a tenant's slug")
         return self._tenants / slug
-
-
-def _try_writing(folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    # Asking the system for permission says nothing of a full disk; a page of bytes does.
-    with tempfile.NamedTemporaryFile(dir=folder, prefix=".check-") as file:
-        file.write(bytes(4096))

@@ -7,6 +7,7 @@ fixture of session scope is shared by the whole run, so a test uses a slug or a 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import uuid
 from collections.abc import Callable, Iterator
@@ -36,6 +37,7 @@ __all__ = [
     "redis7_server",
     "redis7_url",
     "redis_cluster_url",
+    "running_opensearch",
     "s3_url",
     "valkey_server",
     "valkey_url",
@@ -112,6 +114,19 @@ def redis_cluster_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
     cluster.stop()
 
 
+@contextlib.contextmanager
+def running_opensearch() -> Iterator[OpenSearchNode]:
+    """Start an OpenSearch node for the length of the block; what it stores goes with it."""
+    need(JavaRuntime(), OpenSearchHome())
+    with public_folder("opensearch") as folder:
+        node = OpenSearchNode(folder).start()
+        try:
+            yield node
+        finally:
+            node.resume()
+            node.kill()
+
+
 @pytest.fixture(scope="session")
 def opensearch_url() -> Iterator[str]:
     """Yield ``OPENSEARCH_URL``, else an OpenSearch node of this run, which makes no index by itself."""
@@ -119,22 +134,15 @@ def opensearch_url() -> Iterator[str]:
     if url := os.environ.get("OPENSEARCH_URL"):
         yield url
         return
-    need(JavaRuntime(), OpenSearchHome())
-    with public_folder("opensearch") as folder:
-        node = OpenSearchNode(folder).start()
+    with running_opensearch() as node:
         yield node.url
-        node.kill()
 
 
 @pytest.fixture
 def opensearch_node() -> Iterator[OpenSearchNode]:
     """Yield a running OpenSearch node of this test alone, to pause, stop, kill and start (5 s, 300 MB)."""
-    need(JavaRuntime(), OpenSearchHome())
-    with public_folder("opensearch") as folder:
-        node = OpenSearchNode(folder).start()
+    with running_opensearch() as node:
         yield node
-        node.resume()
-        node.kill()
 
 
 @pytest.fixture(scope="session")

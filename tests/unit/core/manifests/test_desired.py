@@ -46,9 +46,9 @@ class Maker:
         return Credential(name, username, CredentialKind.PASSWORD, digest, tuple(scopes), members)
 
 
-def test_names_state_placement_and_settings() -> None:
+def test_names_state_and_placement() -> None:
     """The record holds the three forms of the name, and what the spec says; a placement left out is the caller's."""
-    manifest = tenant(name="ACME Université", state="ReadOnly", settings={"b": "2", "a": "1"})
+    manifest = tenant(name="ACME Université", state="ReadOnly")
     record = desired_record(manifest, {}, make=Maker(), placement=Placement.POOLED, owner="n/x/u", generation=7)
     assert ("ACME Université", "acme université", TenantState.READ_ONLY, Placement.POOLED, "n/x/u", 7) == (
         record.display,
@@ -58,7 +58,6 @@ def test_names_state_placement_and_settings() -> None:
         record.owner,
         record.generation,
     )
-    assert ["a", "b"] == list(record.settings)
     stated = tenant(storage={"placement": "Dedicated"})
     assert Placement.DEDICATED == desired_record(stated, {}, make=Maker(), placement=Placement.POOLED).placement
     assert "acme" == desired_record(stated, {}, make=Maker(), placement=Placement.POOLED).display

@@ -97,12 +97,12 @@ def test_faults(text: str, place: str) -> None:
 
 def test_scalars_are_kubectls() -> None:
     """A date and a number to base 60 are text, as ``kubectl`` has them; a bare ``on`` is a boolean."""
-    text = (TENANT % "x").replace("{}", "{settings: {Date: 2026-01-02, Time: 12:30:00, Ratio: 1:30.5}}")
-    [tenant], errors = parse_documents(text, "f")
+    text = SECRET + "stringData: {Date: 2026-01-02, Time: 12:30:00, Ratio: 1:30.5}"
+    [secret], errors = parse_documents(text, "f")
     assert not errors
-    assert isinstance(tenant, TenantManifest)
-    assert {"Date": "2026-01-02", "Time": "12:30:00", "Ratio": "1:30.5"} == tenant.spec.settings
-    _, [error] = parse((TENANT % "x").replace("{}", "{settings: {Switch: on}}"))
+    assert isinstance(secret, SecretManifest)
+    assert {"Date": b"2026-01-02", "Time": b"12:30:00", "Ratio": b"1:30.5"} == secret.data
+    _, [error] = parse(SECRET + "stringData: {Switch: on}")
     assert error.endswith("must be a string, is true or false")
 
 

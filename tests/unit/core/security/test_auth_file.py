@@ -167,7 +167,7 @@ def test_a_failed_write_leaves_the_old_file(path: Path, monkeypatch: pytest.Monk
     def full(_handle: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("collegium_core.security.auth_file.os.fsync", full)
+    monkeypatch.setattr("os.fsync", full)
     with pytest.raises(SettingsError, match="No space left"):
         write_entry(path, msgspec.structs.replace(entry, username="bob"))
     assert (before, [path]) == (path.read_bytes(), list(path.parent.iterdir()))

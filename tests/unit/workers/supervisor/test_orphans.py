@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from collegium_workers.supervisor import orphans
 from collegium_workers.supervisor.orphans import ProcessBook, ProcessMark, end_orphans, identify, is_running
 
 SLEEP = "import time; time.sleep(60)"
@@ -103,3 +105,18 @@ def test_an_unreadable_book_names_nobody(tmp_path: Path, content: bytes | None) 
     if content is not None:
         path.write_bytes(content)
     assert [] == ProcessBook(path).read()
+
+
+async def test_a_book_that_cannot_be_written_is_written_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk stops no child from being started again; what is in mind is written when there is space."""
+    monkeypatch.setattr(orphans, "_RETRY_SECONDS", 0.01)
+    folder = tmp_path / "data"
+    book = ProcessBook(folder / "pids.json")
+    mark = ProcessMark(name="api", pid=1, started="then")
+    await book.add(mark)  # the folder is missing, which is as good as full
+    keeping = asyncio.create_task(book.keep())
+    folder.mkdir()
+    async with asyncio.timeout(5):
+        while book.read() != [mark]:
+            await asyncio.sleep(0.01)
+    keeping.cancel()

@@ -42,7 +42,7 @@ def test_a_long_path_gives_a_loopback_port_and_a_password(monkeypatch: pytest.Mo
     """Where the system takes no socket path of that length, other users still do not get in."""
     monkeypatch.setattr(valkey, "find_program", lambda: "/bin/valkey-server")
     monkeypatch.setattr(valkey, "_LONGEST_SOCKET_PATH", 10)
-    monkeypatch.setattr(valkey, "_free_port", lambda: 16379)
+    monkeypatch.setattr(valkey, "free_port", lambda: 16379)
     server = EmbeddedValkey(tmp_path)
     server.prepare()
     lines = configuration(tmp_path)

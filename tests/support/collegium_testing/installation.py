@@ -1,4 +1,7 @@
-"""A release with its operator for the tests of this tier: real API server, real Valkey, real OpenSearch."""
+"""Fixtures of a release with its operator: real API server, real Valkey, real OpenSearch; pods are played by kwok.
+
+What a test module wants otherwise it overrides by a fixture of the same name: ``values``, ``release``, addresses.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +22,14 @@ from collegium_core.tenancy.record import TenantRecord, decode_record
 from collegium_testing.release import OperatorProcess, Release
 from collegium_testing.services.cluster import Cluster
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "manifests"
+__all__ = ["EXAMPLES", "Tenants", "home", "operator", "registry", "release", "tenants", "unique", "values"]
+
+EXAMPLES = Path(__file__).resolve().parents[3] / "examples" / "manifests"
 
 
 @pytest.fixture
 def registry(valkey_url: str) -> Iterator[Callable[[str], TenantRecord | None]]:
-    """Ask for the record that API and workers would see for a tenant's name."""
+    """Yield what asks for the record that API and workers would see for a tenant's name."""
     with redis.Redis.from_url(valkey_url) as client:
 
         def ask(name: str) -> TenantRecord | None:
@@ -36,13 +41,13 @@ def registry(valkey_url: str) -> Iterator[Callable[[str], TenantRecord | None]]:
 
 @pytest.fixture
 def unique() -> str:
-    """A part of names that no other test uses: stores are shared by the whole run."""
+    """Return a part of names that no other test uses: stores are shared by the whole run."""
     return uuid.uuid4().hex[:6]
 
 
 @pytest.fixture(scope="module")
 def home(control_plane: Cluster) -> Iterator[str]:
-    """A namespace of this module's tests, for the release and its Tenants."""
+    """Yield a namespace of this module's tests, for the release and its Tenants."""
     name = f"home-{uuid.uuid4().hex[:8]}"
     control_plane.kubectl("create", "namespace", name)
     yield name
@@ -51,7 +56,7 @@ def home(control_plane: Cluster) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def values(home: str, valkey_url: str, opensearch_url: str) -> dict[str, Any]:
-    """Values of a release that watches its own namespace."""
+    """Return values of a release that watches its own namespace."""
     return {
         "connections": {"redisUrl": valkey_url, "opensearchUrl": opensearch_url},
         "watchNamespaces": [home],
@@ -63,13 +68,13 @@ def values(home: str, valkey_url: str, opensearch_url: str) -> dict[str, Any]:
 def release(
     control_plane: Cluster, helm: Path, home: str, values: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
 ) -> Release:
-    """The chart in a real cluster; its pods are played by kwok."""
+    """Install the chart in a real cluster."""
     return Release(control_plane, helm, home, tmp_path_factory.mktemp("release")).install(values)
 
 
 @pytest.fixture(scope="module")
 def operator(release: Release) -> Iterator[OperatorProcess]:
-    """The release's operator, running as its service account."""
+    """Yield the release's operator, running as its service account."""
     process = release.operator()
     yield process
     sys.stdout.write(process.said())  # shown with a failure
@@ -133,4 +138,5 @@ class Tenants:
 
 @pytest.fixture(scope="module")
 def tenants(control_plane: Cluster, home: str) -> Tenants:
+    """Return the Tenants of this module's namespace."""
     return Tenants(control_plane, home)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collegium_workers.supervisor.backoff import Backoff
+from collegium_workers.backoff import Backoff
 
 
 def test_steps_double_up_to_the_maximum() -> None:
