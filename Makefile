@@ -67,6 +67,7 @@ services: env ## Fetch and build the real services that the tests use, once per 
 .PHONY: bench
 bench: env ## Measure speed and memory, as ratios to a floor measured in the same run
 	@PYTHONPATH=tests/support $(BIN)/python bench/ingest.py $(ARGS)
+	@PYTHONPATH=tests/support $(BIN)/python bench/machine.py
 
 .PHONY: docs
 docs: env ## Write the generated reference pages anew

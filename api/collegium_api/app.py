@@ -55,7 +55,7 @@ def locate_statements(path: str) -> str | None:
 
 def _on_problem(request: Request[Any, Any, Any], problem: Problem) -> Response[bytes]:
     return Response(
-        encode_problem(problem, request.url.path),
+        encode_problem(problem, request.scope["path"]),
         status_code=problem.status,
         headers=dict(problem.headers),
         media_type="application/problem+json",
@@ -82,7 +82,7 @@ def _on_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Res
 
 
 def _on_failure(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    _log.error("request_failed", route=request.url.path, exc_info=error)
+    _log.error("request_failed", route=request.scope["path"], exc_info=error)
     return _on_problem(request, Problem("the server failed; the fault is logged"))
 
 
@@ -120,7 +120,8 @@ class Application:
         path: str = scope["path"]
         if self._root_path and path.startswith(self._root_path + "/"):
             path = path[len(self._root_path) :]
-        tenant = locate_statements(path)
+        # An encoded slash is part of a name, not a way to another resource.
+        tenant = None if b"%2f" in scope["raw_path"].lower() else locate_statements(path)
         if tenant is not None:
             await self._statements(scope, receive, send, Location(tenant, self._root_path + path.rstrip("/")))
             return

@@ -37,8 +37,8 @@ ROUTES: Final[tuple[Route, ...]] = (
             Route(path, ("POST", "PUT"), "statements/write", "store a batch (POST) or one statement (PUT)"),
         )
     ),
-    Route("/healthz", ("GET",), "", "whether the process serves requests"),
-    Route("/readyz", ("GET",), "", "whether writes are accepted, and what is missing"),
-    Route("/ping", ("GET",), "", '`{"ping":"pong"}`'),
+    Route("/healthz", ("GET", "HEAD"), "", "whether the process serves requests"),
+    Route("/readyz", ("GET", "HEAD"), "", "whether writes are accepted, and what is missing"),
+    Route("/ping", ("GET", "HEAD"), "", '`{"ping":"pong"}`'),
     Route("/schema", ("GET",), "", "the OpenAPI document, in several renderings"),
 )

@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
-from litestar import Response, get
+from litestar import HttpMethod, Response, route
 from litestar.datastructures import State
 
 from collegium_core.tenancy.platform import Platform
 
 __all__ = ["healthz", "ping", "readyz"]
 
+_METHODS: Final = [HttpMethod.GET, HttpMethod.HEAD]
 
-@get("/healthz", sync_to_thread=False)
+
+@route("/healthz", http_method=_METHODS, sync_to_thread=False)
 def healthz() -> dict[str, str]:
     """Answer that the process serves requests."""
     return {"status": "ok"}
 
 
-@get("/ping", sync_to_thread=False)
+@route("/ping", http_method=_METHODS, sync_to_thread=False)
 def ping() -> dict[str, str]:
     """Answer as a ping is answered."""
     return {"ping": "pong"}
 
 
-@get("/readyz")
+@route("/readyz", http_method=_METHODS)
 async def readyz(state: State) -> Response[dict[str, Any]]:
     """Answer whether writes are accepted (200) or which dependency is missing (503).
 

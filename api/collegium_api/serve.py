@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import resource
 import signal
 import socket
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import uvicorn
 import uvloop
 
 from collegium_api.app import Application
+from collegium_api.protocol import BoundedProtocol
 from collegium_core.settings import Settings, load
 from collegium_core.telemetry import exposition, logging, metrics
 from collegium_core.tenancy.platform import Platform
@@ -46,6 +48,8 @@ def run(*, host: str | None, port: int | None, metrics_port: int | None, fd: int
     """
     settings = load()
     logging.configure(settings.log_level, settings.log_format, "api")
+    # Connections are files: as many as the system lets this process have.
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
     uvloop.run(
         serve(
             settings,
@@ -70,7 +74,7 @@ async def serve(settings: Settings, *, host: str, port: int, metrics_port: int, 
                 host=host,
                 port=port,
                 loop="none",  # this coroutine runs on the loop already
-                http="httptools",
+                http=BoundedProtocol.within(settings.body_timeout_seconds),
                 ws="none",
                 lifespan="off",
                 access_log=False,

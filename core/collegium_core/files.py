@@ -15,9 +15,9 @@ _PAGE: Final = 4096
 def write_whole(path: Path, content: bytes) -> None:
     """Replace *path* by *content* in one step, readable (mode 0600) by its owner alone; blocks for one small file.
 
-    Whoever reads *path*, at any time and after any crash, finds what stood there before or *content*, never a part. Once
-    this returns it is *content*, after a loss of power too: file and folder have been synced. A process that is killed
-    in the middle may leave a file ``.<name>.<random>`` beside it.
+    Whoever reads *path*, at any time and after any crash, finds what stood there before or *content*, never a part.
+    Once this returns it is *content*, after a loss of power too: file and folder have been synced. A process that is
+    killed in the middle may leave a file ``.<name>.<random>`` beside it.
 
     :raises OSError: the folder cannot be written, and what stood at *path* still stands; or it cannot be synced, and
         *content* is there but may be gone after a loss of power.

@@ -77,7 +77,7 @@ def read_toml(path: Path, settings: Sequence[Setting], faults: list[FieldError])
         name = spellings.get(_plain(key))
         where = f"{key} in {path.name}"
         if "." in key or isinstance(value, dict):
-            faults.append(FieldError(where, "no setting can be given for a single tenant: all are the whole platform's"))
+            faults.append(FieldError(where, "no setting can be given for a single tenant: all are the platform's"))
         elif name is None:
             faults.append(FieldError(where, f"is no setting of this version{_similar(key, spellings)}"))
         elif name in found:

@@ -10,6 +10,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
+from collegium_core.tenancy.names import is_slug
+
 __all__ = ["Kind", "Setting", "hide_credentials", "read_value"]
 
 Kind = Literal["text", "url", "path", "integer", "bytes", "seconds", "choice", "origins", "prefix", "slug"]
@@ -23,7 +25,6 @@ _UNITS: Final = {
 }
 _SERVICE_LINK: Final = re.compile(r"tcp://[^/]+:\d+")
 _PREFIX: Final = re.compile(r"(/[A-Za-z0-9._~-]+)*")
-_SLUG: Final = re.compile(r"t-([a-z0-9-]*-)?[a-z2-7]{16}")
 _SHOWN: Final = 60
 
 
@@ -163,7 +164,7 @@ def _prefix(_setting: Setting, text: str) -> str:
 
 
 def _slug(_setting: Setting, text: str) -> str:
-    if not _SLUG.fullmatch(text):
+    if not is_slug(text):
         raise _NotOfKindError("a tenant's slug, as `collegium tenant list` and a Tenant's status give it")
     return text
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import structlog
 
-from collegium_core.errors import Unavailable
+from collegium_core.errors import Conflict, Unavailable
 from collegium_core.settings import Settings, SettingsError, load
 from collegium_core.telemetry import exposition, logging
 from collegium_core.tenancy.platform import Platform
@@ -225,7 +225,7 @@ class Operator:
 
     @staticmethod
     def _failed(key: Key, error: Exception) -> None:
-        expected = isinstance(error, (ApiError, Unavailable, TimeoutError))
+        expected = isinstance(error, (ApiError, Unavailable, Conflict, TimeoutError))
         reason = str(error) or type(error).__name__
         _log.warning("reconcile_failed", object=str(key), reason=reason, exc_info=None if expected else error)
 

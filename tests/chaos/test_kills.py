@@ -93,10 +93,13 @@ async def test_nothing_acknowledged_is_lost(tmp_path: Path, disk_shim: Callable[
             machine.kill()
             machine.environment = quick
             await asyncio.to_thread(machine.start)
-            async with asyncio.timeout(120):
-                while not writers.acknowledged <= {found for _, found in await everything(machine)}:
-                    await asyncio.sleep(0.5)
             found = await everything(machine)
+            for _ in range(120):
+                if writers.acknowledged <= {each for _, each in found}:
+                    break
+                await asyncio.sleep(1)
+                found = await everything(machine)
+            assert set() == writers.acknowledged - {each for _, each in found}, "what was acknowledged is missing"
             assert len(found) == len({each for _, each in found}), "a statement is there twice"
             assert [] == writers.wrong
             assert len(writers.acknowledged) > KILLS

@@ -139,9 +139,7 @@ def test_a_statement_travels(base: str, tenants: Tenants) -> None:
     print(table)
     rows = [line.split() for line in table.splitlines()]
     assert ["NAME", "SLUG", "STATE", "READY", "REASON", "API", "POLICY", "AGE"] == rows[0]
-    expected = [
-        [name, parse_name(name).slug, "Active", "True", "Ready", "1", "Retain"] for name in ("acme", "globex")
-    ]
+    expected = [[name, parse_name(name).slug, "Active", "True", "Ready", "1", "Retain"] for name in ("acme", "globex")]
     assert expected == [row[:7] for row in rows[1:]]
 
     sent = statement()
@@ -186,9 +184,7 @@ def test_a_deleted_tenant_is_taken_up_again(base: str, tenants: Tenants) -> None
     eventually(lambda: acme(base).lists(sent["id"]), what="it is in the list again", timeout=20)
 
 
-def test_dedicated_pods_serve_their_tenant_alone(
-    base: str, release: Release, tenants: Tenants, tmp_path: Path
-) -> None:
+def test_dedicated_pods_serve_their_tenant_alone(base: str, release: Release, tenants: Tenants, tmp_path: Path) -> None:
     """What the Deployments of a dedicated tenant run indexes and answers that tenant; another one is unknown there."""
     document = {"spec": {"api": {"mode": "Dedicated"}, "workers": {"mode": "Dedicated"}}}
     patch = ["patch", "tenant", "globex", "--type=merge", "-p", json.dumps(document)]

@@ -17,7 +17,7 @@ from collegium_api.context import Doorkeeper, Visit
 from collegium_api.counting import count_request
 from collegium_api.lrs.headers import LATEST_1_0, LATEST_2_0, UNVERSIONED, consistent_through, negotiate_version
 from collegium_api.problems import encode_problem
-from collegium_core.errors import BadRequest, NotFound, Problem, Unavailable
+from collegium_core.errors import BadRequest, NotFound, Problem, RequestTimeout, Unavailable
 from collegium_core.ids import new_id
 from collegium_core.lrs.cursor import Continuation, sign, verify
 from collegium_core.lrs.query import Place, StatementQuery, parse_query
@@ -34,6 +34,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _JSON: Final = (b"content-type", b"application/json")
 _PROBLEM: Final = (b"content-type", b"application/problem+json")
+_CLOSE: Final = (b"connection", b"close")
 _METHODS: Final = (b"allow", b"GET, HEAD, POST, PUT")
 _PAGE: Final = 500  # statements, the most that one list answer holds
 
@@ -250,7 +251,9 @@ def _list(statements: list[StoredStatement], more: str) -> bytes:
 
 
 def _refusal(problem: Problem, path: str) -> Answer:
-    headers = [_PROBLEM, *((name.encode(), value.encode()) for name, value in problem.headers)]
+    # A client that is too slow with this body would be so with the rest of it.
+    closing = [_CLOSE] if problem.status == RequestTimeout.status else []
+    headers = [_PROBLEM, *closing, *((name.encode(), value.encode()) for name, value in problem.headers)]
     return Answer(problem.status, headers, encode_problem(problem, path))
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -20,10 +19,10 @@ from collegium_core.errors import BadRequest, Conflict, NotFound, Unavailable
 from collegium_core.ids import new_id
 from collegium_core.storage.object_layouts import Layout, open_bucket, open_folder
 from collegium_core.storage.ports import ObjectInfo
+from collegium_core.tenancy.names import is_slug
 
 __all__ = ["ObjectBackend", "TenantObjects", "open_objects"]
 
-_SLUG: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 # The shortest limits among the stores: 255 bytes for a file's name, some of which are needed while it is written, and
 # 1,024 for an S3 key.
 _MAX_SEGMENT_BYTES: Final = 240
@@ -58,7 +57,7 @@ class ObjectBackend:
 
     def objects(self, slug: str) -> TenantObjects:
         """Return the object store of one tenant; no I/O."""
-        if not _SLUG.fullmatch(slug):
+        if not is_slug(slug):
             raise ValueError(f"{slug!r} is not a tenant's slug")
         return TenantObjects(self._layout, slug)
 

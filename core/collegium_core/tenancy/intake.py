@@ -38,14 +38,14 @@ class Known(msgspec.Struct, frozen=True):
 Outcome = Appended | Taken | StaleLookup | Full | Known
 
 
-class Incoming(msgspec.Struct, frozen=True, gc=False):
+class Incoming(msgspec.Struct, frozen=True):
     """One request's statements, ready to be looked up: the batch, and those of its ids that the client chose."""
 
     batch: PendingBatch
     chosen: Sequence[str]
 
 
-class _Request(msgspec.Struct, gc=False):
+class _Request(msgspec.Struct):
     prepare: Callable[[], Incoming]
     size: int
     done: asyncio.Future[tuple[Incoming, Outcome]]

@@ -17,13 +17,15 @@ import msgspec
 
 from collegium_core.errors import BadRequest
 
-__all__ = ["DEFAULT_TENANT", "MAX_CODE_POINTS", "RESERVED", "TenantName", "parse_name"]
+__all__ = ["DEFAULT_TENANT", "MAX_CODE_POINTS", "RESERVED", "TenantName", "is_slug", "parse_name"]
 
 DEFAULT_TENANT: Final = "default"
 MAX_CODE_POINTS: Final = 64
 _MAX_CANONICAL: Final = 256
+_MAX_RAW: Final = 256
 _FORBIDDEN: Final = frozenset('/\\%?#."<>')
 _READABLE: Final = 20
+_SLUG: Final = re.compile(r"t-[a-z0-9-]{0,60}[a-z0-9]")
 
 # First path elements of the API, and words that would mislead; compared in canonical form.
 RESERVED: Final = frozenset(
@@ -67,6 +69,8 @@ def parse_name(text: str) -> TenantName:
     :raises BadRequest: empty, longer than 64 code points after NFC, a control character, one of ``/ \\ % ? # . " < >``,
         white space at an end, or a reserved word.
     """
+    if len(text) > _MAX_RAW:  # normalising costs the square of the length of what strangers may send
+        raise BadRequest(f"a tenant's name has at most {MAX_CODE_POINTS} characters")
     display = unicodedata.normalize("NFC", text)
     if not display:
         raise BadRequest("a tenant's name must not be empty")
@@ -83,6 +87,14 @@ def parse_name(text: str) -> TenantName:
     if canonical in RESERVED:
         raise BadRequest(f"{canonical!r} is a reserved word and cannot be a tenant's name")
     return TenantName(display=display, canonical=canonical, slug=_slug(canonical))
+
+
+def is_slug(text: str) -> bool:
+    """Return whether *text* has the form of a slug: an RFC 1123 label of at most 63 characters that begins with ``t-``.
+
+    So it is no path, pattern or list, and none of the names that stores keep for themselves.
+    """
+    return _SLUG.fullmatch(text) is not None
 
 
 def _canonical(display: str) -> str:

@@ -22,6 +22,8 @@ __all__ = ["Accepted", "Page", "Statements"]
 _TRIES: Final = 8
 _FULL_SECONDS: Final = 10
 _WATERMARK_SECONDS: Final = 0.25
+_PAGE_BYTES: Final = 8 * 2**20
+_FIRST_LOOK: Final = 25
 
 
 class Accepted(msgspec.Struct, frozen=True, gc=False):
@@ -141,12 +143,30 @@ class Statements:
         """
         through = await self._log.watermark()
         self._watermark = (through, time.monotonic())
-        found = await self._store.find(query, through=through, after=after, limit=limit + 1)
-        rest: Place | None = None
-        if len(found) > limit:
-            found = found[:limit]
-            rest = Place(found[-1].stored, found[-1].position)
+        found, whole = await self._find(query, through=through, after=after, limit=limit)
+        rest = None if whole else Place(found[-1].stored, found[-1].position)
         return Page(found, rest, through)
+
+    async def _find(
+        self, query: StatementQuery, *, through: int, after: Place | None, limit: int
+    ) -> tuple[list[StoredStatement], bool]:
+        """Return at most *limit* statements and about ``_PAGE_BYTES``, but one at least; and whether that is all."""
+        found: list[StoredStatement] = []
+        size, ask = 0, min(limit, _FIRST_LOOK)
+        while True:
+            more = await self._store.find(query, through=through, after=after, limit=ask + 1)
+            for statement in more[:ask]:
+                if found and size + len(statement.raw) > _PAGE_BYTES:
+                    return found, False
+                found.append(statement)
+                size += len(statement.raw)
+            if len(more) <= ask:
+                return found, True
+            if len(found) >= limit:
+                return found, False
+            # As many as are likely to fit: what is large is not read a page at a time.
+            after = Place(found[-1].stored, found[-1].position)
+            ask = max(1, min(limit - len(found), (_PAGE_BYTES - size) * len(found) // max(size, 1)))
 
     async def consistent_through(self) -> int:
         """Return a watermark at most a quarter of a second old: still true, only modest.

@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 import structlog
 
-from collegium_core.errors import Unavailable
+from collegium_core.errors import Conflict, Unavailable
 from collegium_core.manifests import (
     GROUP,
     CredentialMemory,
@@ -91,6 +91,7 @@ class TenantReconciler:
 
         :raises collegium_operator.kube.ApiError: the API server refused or is away; the status could not be written.
         :raises Unavailable: log or store is away; the status says so.
+        :raises Conflict: an index that is not the tenant's has its name; the status says so.
         """
         tenant = await self._kube.get(TENANTS, key.namespace, key.name)
         if tenant is None:
@@ -115,7 +116,7 @@ class TenantReconciler:
 
     async def _bring_about(self, tenant: Object) -> float | None:
         report = Report()
-        failure: Unavailable | None = None
+        failure: Unavailable | Conflict | None = None
         try:
             manifest = _read(tenant)
             record = await self._open_door(tenant, manifest, report)
@@ -125,9 +126,9 @@ class TenantReconciler:
         except _RefusedError as refusal:
             report.add(refusal.finding)
             await self._close_refused(tenant)
-        except Unavailable as error:
+        except (Unavailable, Conflict) as error:
             failure = error
-            report.add(status.indices_ready(error.detail))
+            report.add(status.indices_ready(error))
         await self._write(tenant, report)
         if failure is not None:
             raise failure
@@ -308,9 +309,8 @@ class TenantReconciler:
         if slug and not abandoned:
             try:
                 await (self._doors.erase if drop else self._doors.close)(slug, uid)
-            except Unavailable as error:
-                finding = status.terminating("BackendUnreachable", f"data cannot be deleted now: {error.detail}")
-                await self._write(tenant, Report(), ready=finding)
+            except (Unavailable, Conflict) as error:
+                await self._write(tenant, Report(), ready=status.terminating(error))
                 raise
         await self._set_finalizer(tenant, wanted=False)
 

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from collegium_core.errors import Conflict, Unavailable
 from collegium_core.manifests import CredentialFault
 from collegium_core.manifests.status import ConditionStatus, CredentialStatus, PodsStatus, TenantStatus
 from collegium_core.tenancy.record import TenantRecord
@@ -81,10 +82,10 @@ def credentials_resolved(faults: Sequence[CredentialFault], total: int) -> Findi
     return Finding("CredentialsResolved", FALSE, faults[0].reason, told)
 
 
-def indices_ready(problem: str = "") -> Finding:
-    """Whether record and stores are there; *problem* says what is away."""
-    if problem:
-        return Finding("IndicesReady", FALSE, "BackendUnreachable", problem)
+def indices_ready(problem: Unavailable | Conflict | None = None) -> Finding:
+    """Whether record and stores are there; *problem* is what is away, or stands in their place."""
+    if problem is not None:
+        return Finding("IndicesReady", FALSE, _store_reason(problem), problem.detail)
     return Finding("IndicesReady", TRUE, "Provisioned")
 
 
@@ -114,9 +115,13 @@ def paused() -> Finding:
     return Finding("ReconciliationPaused", TRUE, "Annotated", "collegium.dev/pause-reconciliation is true")
 
 
-def terminating(reason: str, message: str) -> Finding:
-    """Return that the Tenant is being deleted, and how far that is."""
-    return Finding("Ready", FALSE, reason, message)
+def terminating(problem: Unavailable | Conflict) -> Finding:
+    """Return that the Tenant is being deleted, and what its data wait for."""
+    return Finding("Ready", FALSE, _store_reason(problem), f"data cannot be deleted now: {problem.detail}")
+
+
+def _store_reason(problem: Unavailable | Conflict) -> str:
+    return "BackendUnreachable" if isinstance(problem, Unavailable) else "IndexConflict"
 
 
 def endpoint(record: TenantRecord, *, public_url: str, root_path: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -167,3 +168,74 @@ async def test_paths_that_lead_nowhere(client: Any, path: str) -> None:
     answer = await client.get(path, base=f"http://127.0.0.1:{client.stack.ports[0]}")
     assert answer.status in {401, 404}
     assert answer.status == answer.json()["status"]
+
+
+async def test_endless_headers(client: Any) -> None:
+    """431 for too many or too long header fields, whether they end or not."""
+    start = b"GET /ping HTTP/1.1\r\nHost: h\r\n"
+    many = start + b"".join(b"X-%d: y\r\n" % n for n in range(1000)) + b"\r\n"
+    long = start + b"X-Long: " + b"y" * 200_000
+    for request in (many, long):
+        answer = await raw(client, request)
+        assert b" 431 " in answer.split(b"\r\n")[0]
+        assert b"application/problem+json" in answer
+
+
+async def test_half_a_head(client: Any) -> None:
+    """A connection that says nothing, or half of a head, is answered 408 and closed."""
+    for request in (b"", b"GET /ping HTTP/1.1\r\nHost:"):
+        assert b" 408 " in (await raw(client, request)).split(b"\r\n")[0]
+
+
+async def test_trailers_are_no_headers(client: Any, statement: Any) -> None:
+    """What comes after the body changes nothing: no credential, no other content type."""
+    body = json.dumps(statement()).encode()
+    chunk = b"%x\r\n%s\r\n0\r\n" % (len(body), body)
+    authorization = b"Authorization: " + client.tenant.authorization.encode()
+    without = head(client, "Transfer-Encoding: chunked", "Connection: close").replace(authorization + b"\r\n", b"")
+    assert b" 401 " in (await raw(client, without + chunk + authorization + b"\r\n\r\n")).split(b"\r\n")[0]
+    complete = head(client, "Transfer-Encoding: chunked", "Connection: close")
+    trailer = b"Authorization: Basic bm86bm8=\r\nContent-Type: text/plain\r\n\r\n"
+    assert b" 200 " in (await raw(client, complete + chunk + trailer)).split(b"\r\n")[0]
+
+
+async def test_refused_bodies_are_not_kept(client: Any) -> None:
+    """A process does not grow with what it refuses."""
+    pid = client.stack.processes["api-0"].pid
+    body = b'{"id":5,"x":"' + b"y" * 900_000 + b'"}'
+
+    def resident() -> int:
+        return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * 4096
+
+    for _ in range(20):
+        await client.post(body)
+    before = resident()
+    for _ in range(80):
+        assert 400 == (await client.post(body)).status
+    assert resident() - before < 20 * 2**20
+
+
+async def test_a_page_is_bounded_in_bytes(client: Any, statement: Any) -> None:
+    """Large statements make short pages; all of them are reached through `more`."""
+    sent = [statement(result={"response": "x" * 900_000}) for _ in range(12)]
+    for item in sent:
+        assert 200 == (await client.post(item)).status
+    await client.stack.settle(client.tenant)
+    page = await client.get()
+    assert len(page.body) < 9 * 2**20
+    assert page.json()["more"]
+    assert [s["id"] for s in sent[::-1]] == [s["id"] for s in await client.every()]
+
+
+async def test_a_strange_host(client: Any) -> None:
+    """A Host that is none breaks nothing."""
+    for host in (b"a:b", b"a:99999999", b"a:b:c:d"):
+        answer = await raw(client, b"GET /nope HTTP/1.1\r\nHost: " + host + b"\r\nConnection: close\r\n\r\n")
+        assert b" 404 " in answer.split(b"\r\n")[0]
+
+
+async def test_an_endless_tenant_name_costs_little(client: Any) -> None:
+    """A name that nobody can have is unknown at once, however long it takes to normalise."""
+    path = "/a" + "%CC%81%CC%96" * 2000 + "/xAPI/statements"
+    answer = await client.get(path, base=f"http://127.0.0.1:{client.stack.ports[0]}")
+    assert 401 == answer.status

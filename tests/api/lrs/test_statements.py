@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import statistics
 import time
 import uuid
 from collections import Counter
 from typing import Any
 
+import msgspec
 import pytest
 
 from collegium_core.lrs.record import parse_stored
@@ -72,23 +74,61 @@ async def test_a_list_is_newest_first_and_pages_through_more(client: Any, statem
 
 
 async def test_found_in_the_list_within_a_second(client: Any, statement: Any) -> None:
-    """A posted statement is in the list within a second."""
-    for _ in range(10):
+    """A posted statement is in the list within a second: the middle one of twenty, as a machine may stumble."""
+    seconds = []
+    for _ in range(20):
         sent = statement()
-        await client.post(sent)
-        assert await found_by_list(client, sent["id"]) < 1
+        assert 200 == (await client.post(sent)).status
+        seconds.append(await found_by_list(client, sent["id"]))
+    assert statistics.median(seconds) < 1
+
+
+class Listing(msgspec.Struct):
+    """A list read to its end: the statements' ids and instants in its order, and the last page's header."""
+
+    shown: list[tuple[str, int]]
+    through: int
+
+
+async def read_all(client: Any, replica: int) -> Listing:
+    """Read all pages, oldest first; none shows what is later than its own header, and no header is before the last."""
+    listing = Listing([], 0)
+    path, base = "/statements?ascending=true&limit=7", client.stack.url(client.tenant, replica=replica)
+    while path:
+        answer = await client.get(path, base=base)
+        page, through = answer.json(), parse_stored(answer.headers["X-Experience-API-Consistent-Through"])
+        assert through >= listing.through
+        shown = [(each["id"], parse_stored(each["stored"])) for each in page["statements"]]
+        assert all(stored <= through for _, stored in shown)
+        listing = Listing(listing.shown + shown, through)
+        path, base = page["more"], f"http://127.0.0.1:{client.stack.ports[replica]}"
+    return listing
 
 
 async def test_the_list_is_complete_through_its_header(client: Any, statement: Any) -> None:
-    """Whatever was stored up to Consistent-Through is in the list, and nothing later is."""
-    for _ in range(20):
-        await client.post(statement())
-        answer = await client.get("/statements?ascending=true")
-        through = parse_stored(answer.headers["X-Experience-API-Consistent-Through"])
-        shown = answer.json()["statements"]
-        assert all(parse_stored(s["stored"]) <= through for s in shown)
-        known = (await client.get(f"/statements?statementId={shown[-1]['id']}")).json() if shown else None
-        assert known is None or known["id"] == shown[-1]["id"]
+    """While others write: what was stored up to Consistent-Through is listed, once, in order; nothing later is."""
+    ledger: dict[str, int] = {}
+
+    async def write(replica: int) -> None:
+        for _ in range(25):
+            batch = [statement() for _ in range(3)]
+            assert 200 == (await client.post(batch, replica=replica)).status
+            for sent in batch:
+                read = (await client.get(f"/statements?statementId={sent['id']}", replica=1 - replica)).json()
+                ledger[sent["id"]] = parse_stored(read["stored"])
+
+    listings: list[Listing] = []
+    async with asyncio.TaskGroup() as tasks:
+        writers = [tasks.create_task(write(replica)) for replica in (0, 1)]
+        while not all(writer.done() for writer in writers):
+            listings.append(await read_all(client, replica=len(listings) % 2))
+    await client.stack.settle(client.tenant)
+    listings.append(await read_all(client, replica=0))
+    stored = sorted(ledger.items(), key=lambda entry: entry[1])
+    assert stored == listings[-1].shown
+    assert any(0 < len(listing.shown) < len(stored) for listing in listings), "nothing was read while others wrote"
+    for listing in listings:
+        assert [entry for entry in stored if entry[1] <= listing.through] == listing.shown
 
 
 async def test_the_same_again_changes_nothing(client: Any, statement: Any) -> None:

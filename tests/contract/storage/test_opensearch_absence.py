@@ -186,6 +186,22 @@ async def test_a_cluster_that_does_not_answer_is_given_up(gate: Gate, backend: O
     assert_tells(failure.value)
 
 
+async def test_a_look_up_before_an_append_is_given_up_soon(gate: Gate, backend: OpenSearchBackend) -> None:
+    """Clients wait for it: two seconds, whatever the time of other requests."""
+    statements = backend.statements("t-a", Placement.DEDICATED)
+    await statements.write([ITEM])
+    await gate.shut()
+    gate.silent = True
+    await gate.open()
+
+    before = time.monotonic()
+    with pytest.raises(Unavailable) as failure:
+        await statements.existing([ITEM.statement.id])
+
+    assert time.monotonic() - before < 3.0
+    assert_tells(failure.value)
+
+
 async def test_a_cancelled_call_leaves_the_connections_in_order(gate: Gate, backend: OpenSearchBackend) -> None:
     """Who waits may go away at any time; the next call works."""
     gate.silent = True

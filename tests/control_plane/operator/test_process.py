@@ -99,6 +99,27 @@ def test_redis_comes_back(release: Release, tenants: Tenants, valkey_server: Val
         operator.kill()
 
 
+def test_a_tenant_whose_data_cannot_be_deleted(
+    release: Release, tenants: Tenants, valkey_server: ValkeyServer, unique: str
+) -> None:
+    """With a store away it stays and says why; the annotation lets it go and leaves its data where they are."""
+    operator = release.operator(COLLEGIUM_REDIS_URL=valkey_server.url)
+    name = f"stuck-{unique}"
+    spec = {**POOLED, "deletionPolicy": "Delete"}
+    try:
+        tenants.apply(name, spec)
+        eventually(lambda: tenants.has(name, "IndicesReady", "True"), what="provisioned", timeout=40)
+        valkey_server.stop()
+        tenants.delete(name, wait=False)
+        eventually(lambda: tenants.has(name, "Ready", "False", "BackendUnreachable"), what="said", timeout=40)
+        time.sleep(2)
+        assert tenants.get(name) is not None
+        tenants.cluster.kubectl("-n", tenants.namespace, "annotate", "tenant", name, "collegium.dev/abandon=true")
+        eventually(lambda: tenants.get(name) is None, what="gone", timeout=20)
+    finally:
+        operator.kill()
+
+
 def _ready(tenant: Any) -> bool:
     conditions = tenant.get("status", {}).get("conditions", ())
     return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)

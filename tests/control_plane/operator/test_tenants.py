@@ -29,6 +29,13 @@ def indices(opensearch_url: str, name: str) -> set[str]:
         return {each["index"] for each in json.load(answer) if parse_name(name).slug in each["index"]}
 
 
+def ask(url: str, method: str, body: Any = None) -> None:
+    """Do something in OpenSearch as someone else would."""
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json"}, method=method)  # noqa: S310 - loopback
+    urllib.request.urlopen(request, timeout=10).close()  # noqa: S310 - same
+
+
 def owners(opensearch_url: str, name: str) -> set[str]:
     """Return whose a tenant's indices are, as they say themselves."""
     with urllib.request.urlopen(f"{opensearch_url}/c-{parse_name(name).slug}-*/_mapping", timeout=10) as answer:  # noqa: S310 - loopback
@@ -258,6 +265,22 @@ def test_delete_drops_the_data(
     assert tenants.get(name) is None
     assert registry(name) is None
     assert set() == indices(opensearch_url, name)
+
+
+def test_an_index_of_someone_else_is_left_alone(
+    operator: OperatorProcess, tenants: Tenants, opensearch_url: str, unique: str
+) -> None:
+    """An index of the tenant's name that says it is another's is neither used nor deleted; the condition says so."""
+    name = f"taken-{unique}"
+    index = f"{opensearch_url}/c-{parse_name(name).slug}-statements"
+    body = {"mappings": {"_meta": {"schema": 1, "class": "statements", "tenant": "t-someone", "owner": ""}}}
+    ask(index, "PUT", body)
+    tenants.apply(name, {"deletionPolicy": "Delete"})
+    eventually(lambda: tenants.has(name, "IndicesReady", "False", "IndexConflict"), what="said", timeout=40)
+    tenants.delete(name, wait=False)
+    eventually(lambda: tenants.has(name, "Ready", "False", "IndexConflict"), what="its data wait", timeout=40)
+    ask(index, "DELETE")
+    eventually(lambda: tenants.get(name) is None, what="gone", timeout=60)
 
 
 def test_deleting_a_refused_rival_leaves_the_other_alone(

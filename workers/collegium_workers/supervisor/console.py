@@ -6,7 +6,7 @@ import contextlib
 import shlex
 import sys
 from collections.abc import Sequence
-from typing import Any, Protocol, TextIO
+from typing import Any, Final, Protocol, TextIO
 from urllib.parse import quote
 
 import msgspec
@@ -17,7 +17,7 @@ from collegium_workers.supervisor.views import TenantView
 
 __all__ = ["HumanVoice", "JsonVoice", "ReadyReport", "Voice", "tenant_url"]
 
-_SHOWN = {"tenant-fault": "tenant ", "demo-failed": "demo for tenant "}
+_SHOWN: Final = {"tenant-fault": "tenant ", "demo-failed": "demo for tenant "}
 _EXAMPLE = (
     '{"actor":{"mbox":"mailto:ada@example.org"},'
     '"verb":{"id":"http://adlnet.gov/expapi/verbs/experienced","display":{"en":"experienced"}},'

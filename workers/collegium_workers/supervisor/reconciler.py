@@ -170,6 +170,8 @@ class Reconciler:
         self._records = records
         self._files |= {wanted.slug: wanted.manifest.file for wanted in accepted.values()}
         self._tell([*reading.faults, *faults])
+        here = {*records, *(wanted.slug for wanted in accepted.values())}
+        self._faults = {key: detail for key, detail in self._faults.items() if key[0] in here}
         return await self._provision(records)
 
     def _admit(self, reading: _Reading) -> tuple[dict[tuple[str, str, str], _Wanted], list[ManifestError]]:
@@ -272,7 +274,6 @@ class Reconciler:
             if fault not in self._told:
                 self._report("manifest-fault", file=fault.file, line=fault.line, field=fault.field, detail=fault.detail)
         self._told = now
-
 
     def _tell_tenant(self, slug: str, display: str, part: str, detail: str) -> None:
         """Report what keeps *part* of a tenant from being as it should, once; an empty *detail* is: nothing."""

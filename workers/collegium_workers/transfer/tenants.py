@@ -13,13 +13,13 @@ import click
 import msgspec
 
 from collegium_core.errors import Unavailable
+from collegium_core.files import write_whole
 from collegium_core.manifests import GROUP, VERSION, parse_documents
 from collegium_core.security.credentials import make_credential, make_key
 from collegium_core.settings import load
 from collegium_core.tenancy.names import TenantName, parse_name
 from collegium_core.tenancy.platform import Platform
 from collegium_core.tenancy.record import CredentialKind, TenantRecord
-from collegium_core.files import write_whole
 from collegium_workers.supervisor.lock import prepare_folder
 from collegium_workers.supervisor.runtime import find_runtime
 from collegium_workers.transfer.target import Where, data_folder, run_platform

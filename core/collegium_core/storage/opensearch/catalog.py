@@ -1,4 +1,10 @@
-"""Makes, checks and deletes indices: the only module that changes what indices there are."""
+"""Makes, checks and deletes indices: the only module that changes what indices there are.
+
+Writes go by an alias, and ask that it is one (``require_alias``). So a cluster that makes indices by itself, as it does
+unless ``action.auto_create_index`` forbids it, never makes one of ours with a shape of its own choice: where the index
+is gone its alias is gone too, the write is refused, and the index is made here. The same goes for an index that someone
+else put in its place: it has no alias until it was checked.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +26,8 @@ _JSON: Final = msgspec.json.Encoder()
 _TEMPLATE_PRIORITY: Final = 200
 # How many documents one delete-by-query takes: bounded, so that each request ends within its timeout.
 _ERASE_AT_ONCE: Final = 5_000
+# Said outright, so that no copy of the index (a restore under another name) becomes a second place to write to.
+_ALIAS: Final = {"is_write_index": True}
 
 
 class Catalog:
@@ -41,7 +49,7 @@ class Catalog:
         return locate(slug, placement, kind, prefix=self._prefix)
 
     async def prepare(self, target: Target) -> None:
-        """Make the index, or add the fields that an older version of the platform did not have.
+        """Make the index and its alias, or add the fields that an older version of the platform did not have.
 
         :raises Conflict: an index of this name belongs to something else.
         """
@@ -57,16 +65,19 @@ class Catalog:
             await self._describe(target, owner=owner)
 
     async def _prepared(self, target: Target) -> reader.IndexMeta:
-        meta = await self._meta(target)
-        if meta is None:
+        state = await self._state(target)
+        if state is None:
             await self._template(target.kind)
             await self._create(target)
-            meta = await self._meta(target)
-        if meta is None:
+            state = await self._state(target)
+        if state is None:
             raise Unavailable("the search store does not show an index it has just made")
+        meta = state.meta
         self._check(target, meta)
         if meta.schema < mappings.SCHEMA or meta.tenant != _tenant(target):
             await self._describe(target, owner=meta.owner)
+        if target.alias not in state.aliases:
+            await self._change(target, target.path(f"_alias/{target.alias}"), _ALIAS)
         return meta
 
     async def remove(self, target: Target) -> None:
@@ -74,10 +85,10 @@ class Catalog:
 
         :raises Conflict: the index belongs to something else.
         """
-        meta = await self._meta(target)
-        if meta is None:
+        state = await self._state(target)
+        if state is None:
             return
-        self._check(target, meta)
+        self._check(target, state.meta)
         if target.dedicated:
             await self._client.call("DELETE", target.path(), accept={404})
             return
@@ -106,11 +117,11 @@ class Catalog:
         reader.read_refresh(answer.body)
         return True
 
-    async def _meta(self, target: Target) -> reader.IndexMeta | None:
+    async def _state(self, target: Target) -> reader.IndexState | None:
         answer = await self._client.call(
-            "GET", target.path("_mapping"), params={"filter_path": "*.mappings._meta"}, accept={404}
+            "GET", target.path(), params={"filter_path": "*.mappings._meta,*.aliases"}, accept={404}
         )
-        return None if answer.status == 404 else reader.read_meta(answer.body, target.index)
+        return None if answer.status == 404 else reader.read_index(answer.body, target.index)
 
     def _check(self, target: Target, meta: reader.IndexMeta) -> None:
         if meta.kind != target.kind or meta.tenant not in {"", _tenant(target)}:
@@ -120,23 +131,29 @@ class Catalog:
         body = {
             "settings": mappings.settings(target.kind, shards=1 if target.dedicated else self._pool_shards),
             "mappings": _mapping(target.kind, tenant=_tenant(target)),
+            "aliases": {target.alias: _ALIAS},
         }
-        try:
-            await self._client.call("PUT", target.path(), body=_JSON.encode(body))
-        except Refused as refusal:
-            if refusal.kind == "resource_already_exists_exception":
-                return
-            # Most often the cluster's limit of shards: someone must act, and then it goes on by itself.
-            _log.error("index_refused", index=target.index, kind=refusal.kind, reason=refusal.reason)
-            raise Unavailable("the search store takes no new index at present", retry_after_seconds=30) from refusal
-        _log.info("index_made", index=target.index)
+        if await self._change(target, target.path(), body, done="resource_already_exists_exception"):
+            _log.info("index_made", index=target.index)
 
     async def _describe(self, target: Target, *, owner: str) -> None:
         body = {
             "_meta": mappings.meta(target.kind, tenant=_tenant(target), owner=owner),
             "properties": mappings.properties(target.kind),
         }
-        await self._client.call("PUT", target.path("_mapping"), body=_JSON.encode(body))
+        await self._change(target, target.path("_mapping"), body)
+
+    async def _change(self, target: Target, path: str, body: dict[str, Any], *, done: str = "") -> bool:
+        """Make or change the index; return false if someone else did: the refusal's kind is *done*."""
+        try:
+            await self._client.call("PUT", path, body=_JSON.encode(body))
+        except Refused as refusal:
+            if refusal.kind == done:
+                return False
+            # Most often the cluster's limit of shards: someone must act, and then it goes on by itself.
+            _log.error("index_refused", index=target.index, kind=refusal.kind, reason=refusal.reason)
+            raise Unavailable("the search store cannot make an index at present", retry_after_seconds=30) from refusal
+        return True
 
     async def _template(self, kind: DocumentClass) -> None:
         """Keep a template, so that an index that someone else makes under our names (a restore) is ours in shape."""

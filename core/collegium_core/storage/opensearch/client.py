@@ -16,6 +16,7 @@ __all__ = ["Answer", "Client", "Refused"]
 _log = structlog.get_logger()
 _REASON_LENGTH: Final = 500
 _WARN_EVERY_SECONDS: Final = 60.0
+_CLOSED: Final = "index_closed_exception"
 
 
 class Answer(msgspec.Struct, frozen=True, gc=False):
@@ -87,7 +88,7 @@ class Client:
         :param path: begins with ``/``; made of our own names only, never of a client's text.
         :param accept: error statuses (4xx) that are an answer to the caller and not an error.
         :param timeout: seconds.
-        :raises Unavailable: no connection, no answer in time, 401, 403, 429 or 5xx.
+        :raises Unavailable: no connection, no answer in time, 401, 403, 429 or 5xx, a closed index.
         :raises Refused: another 4xx.
         """
         try:
@@ -115,6 +116,8 @@ class Client:
             raise Unavailable("the search store refuses this platform's credentials or keeps its indices read-only")
         if status == 429 or status >= 500:
             raise Unavailable(f"the search store answers {status}")
+        if kind == _CLOSED:
+            raise Unavailable("an index of the search store is closed")
         raise Refused(status, kind, reason)
 
     def _warn(self, status: int, kind: str) -> None:

@@ -84,7 +84,9 @@ class OpenSearchDocuments:
             return False
         for _ in range(_ATTEMPTS):
             version = await self._expect(key, expected) if isinstance(expected, str) else None
-            outcome = await self._send(builder.document_deletion(self._target, key, version=version), make=False)
+            outcome = await self._send_once(
+                self._target.path("_bulk"), builder.document_deletion(self._target, key, version=version)
+            )
             if outcome.status < 300:
                 return True
             if outcome.status == 404:
@@ -131,28 +133,29 @@ class OpenSearchDocuments:
             raise PreconditionFailed("the document is not the expected one any more")
         return found[1]
 
-    async def _send(self, line: bytes, *, make: bool = True) -> reader.Outcome:
-        """Send one item, with *make* making the index if it is not there; a bulk keeps clients' ids out of URLs."""
-        params = builder.routed(self._target, timeout="20s", filter_path=_ITEM_REPLY)
-        for attempt in range(2):
-            try:
-                answer = await self._client.call("POST", self._target.path("_bulk"), params=params, body=line)
-            except Refused as refusal:
-                return reader.Outcome(status=refusal.status, kind=refusal.kind, reason=refusal.reason)
-            (outcome,) = reader.read_outcomes(answer.body)
-            if attempt or not make or not _needs_index(outcome):
-                return outcome
-            await self._catalog.prepare(self._target)
-        raise AssertionError("the second attempt returns")
+    async def _send(self, line: bytes) -> reader.Outcome:
+        """Write one document, making the index if it is not there."""
+        path = f"/{self._target.alias}/_bulk"
+        outcome = await self._send_once(path, line, require_alias="true")
+        if not outcome.needs_index:
+            return outcome
+        await self._catalog.prepare(self._target)
+        return await self._send_once(path, line, require_alias="true")
 
-
-def _needs_index(outcome: reader.Outcome) -> bool:
-    return outcome.kind in {"index_not_found_exception", "strict_dynamic_mapping_exception"}
+    async def _send_once(self, path: str, line: bytes, **options: str) -> reader.Outcome:
+        """Send a bulk of one item: unlike a URL it may hold a client's ids."""
+        params = builder.routed(self._target, timeout="20s", filter_path=_ITEM_REPLY, **options)
+        try:
+            answer = await self._client.call("POST", path, params=params, body=line)
+        except Refused as refusal:
+            return reader.Outcome(status=refusal.status, kind=refusal.kind, reason=refusal.reason)
+        (outcome,) = reader.read_outcomes(answer.body)
+        return outcome
 
 
 def _failure(outcome: reader.Outcome) -> Exception:
     if outcome.status == 413:
         return PayloadTooLarge("the document is larger than the search store takes")
-    if outcome.status == 400:
+    if outcome.is_final:
         return Refused(outcome.status, outcome.kind, outcome.reason)
-    return Unavailable(f"the search store answers {outcome.status}")
+    return Unavailable(f"the search store answers {outcome.status} {outcome.kind}".rstrip())

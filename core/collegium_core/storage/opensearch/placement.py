@@ -12,12 +12,12 @@ from typing import Final
 
 import msgspec
 
+from collegium_core.tenancy.names import is_slug
 from collegium_core.tenancy.record import Placement
 
 __all__ = ["DocumentClass", "Target", "locate"]
 
 _POOL: Final = "pool"
-_SLUG: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _PREFIX: Final = re.compile(r"[a-z][a-z0-9]{0,15}")
 
 
@@ -46,6 +46,11 @@ class Target(msgspec.Struct, frozen=True, gc=False):
         """Return the ``_id`` of *name*; it names the tenant, as with routing one ``_id`` may exist on two shards."""
         return f"{self.slug}:{name}"
 
+    @property
+    def alias(self) -> str:
+        """Return the name that writes go by. The catalog alone gives it, to an index that it has checked."""
+        return f"{self.index}-writes"
+
     def path(self, action: str = "") -> str:
         """Return the URL path of the index, or of *action* (``_search``) on it."""
         return f"/{self.index}/{action}" if action else f"/{self.index}"
@@ -55,10 +60,10 @@ def locate(slug: str, placement: Placement, kind: DocumentClass, *, prefix: str 
     """Return where *slug* keeps its documents of class *kind*.
 
     :param prefix: what the names of all indices begin with.
-    :raises ValueError: *slug* is no RFC 1123 label or the pool's own name, or *prefix* is no plain word; either would
-        make an index name that means something else.
+    :raises ValueError: *slug* has not the form of one, or *prefix* is no plain word; either would make an index name
+        that means something else.
     """
-    if not _SLUG.fullmatch(slug) or slug == _POOL:
+    if not is_slug(slug):
         raise ValueError(f"{slug!a} is not a tenant's slug")
     if not _PREFIX.fullmatch(prefix):
         raise ValueError(f"{prefix!a} is not a prefix for index names")

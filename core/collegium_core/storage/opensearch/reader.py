@@ -21,6 +21,7 @@ from collegium_core.storage.ports import Document, DocumentKey
 __all__ = [
     "ForeignDocument",
     "IndexMeta",
+    "IndexState",
     "Outcome",
     "Version",
     "read_count",
@@ -29,7 +30,7 @@ __all__ = [
     "read_erasure",
     "read_existing",
     "read_first_stored",
-    "read_meta",
+    "read_index",
     "read_outcomes",
     "read_refresh",
     "read_statements",
@@ -39,6 +40,11 @@ __all__ = [
 _log = structlog.get_logger()
 _REASON_LENGTH: Final = 500
 _NO_INDEX: Final = "index_not_found_exception"
+_NO_FIELD: Final = "strict_dynamic_mapping_exception"
+# What OpenSearch 3 says of a document that it will never take. All else that it refuses with 400 is of the index, and
+# passes: closed, no room for its shards, an alias or a pipeline that is wrong, as many documents as a shard can hold.
+_UNREADABLE: Final = "mapper_parsing_exception"
+_IMMENSE: Final = ("illegal_argument_exception", "Document contains at least one immense term")
 _Source = TypeVar("_Source")
 
 
@@ -60,6 +66,21 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     kind: str = ""
     reason: str = ""
 
+    @property
+    def is_final(self) -> bool:
+        """Whether it is the document that is refused, for what it holds or for its size: repeating cannot help."""
+        if self.status == 413:
+            return True
+        kind, beginning = _IMMENSE
+        return self.status == 400 and (
+            self.kind == _UNREADABLE or (self.kind == kind and self.reason.startswith(beginning))
+        )
+
+    @property
+    def needs_index(self) -> bool:
+        """Whether there is no index to write to, or one that an older version made and that lacks a field."""
+        return self.kind in {_NO_INDEX, _NO_FIELD}
+
 
 class IndexMeta(msgspec.Struct, rename={"kind": "class"}):
     """What an index says of itself; see :func:`.mappings.meta`."""
@@ -68,6 +89,13 @@ class IndexMeta(msgspec.Struct, rename={"kind": "class"}):
     kind: str = ""
     tenant: str = ""
     owner: str = ""
+
+
+class IndexState(msgspec.Struct, frozen=True):
+    """An index that is there: what it says of itself, and the names it goes by beside its own."""
+
+    meta: IndexMeta
+    aliases: frozenset[str]
 
 
 class _Cause(msgspec.Struct):
@@ -175,7 +203,8 @@ class _Mappings(msgspec.Struct):
 
 
 class _Index(msgspec.Struct):
-    mappings: _Mappings
+    mappings: _Mappings = msgspec.field(default_factory=_Mappings)
+    aliases: dict[str, msgspec.Raw] = msgspec.field(default_factory=dict)
 
 
 _STATEMENTS: Final = msgspec.json.Decoder(_Search[_Statement])
@@ -303,10 +332,10 @@ def read_erasure(body: bytes) -> int:
     return erasure.deleted + erasure.version_conflicts
 
 
-def read_meta(body: bytes, index: str) -> IndexMeta:
+def read_index(body: bytes, index: str) -> IndexState:
     """Return what *index* says of itself; nothing but defaults where it says nothing of ours."""
-    found = _INDICES.decode(body).get(index)
-    return found.mappings.meta if found is not None else IndexMeta()
+    found = _INDICES.decode(body).get(index, _Index())
+    return IndexState(meta=found.mappings.meta, aliases=frozenset(found.aliases))
 
 
 def _check(target: Target, document_id: str, tenant: str | None = None) -> None:

@@ -7,8 +7,9 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
 import msgspec
+import structlog
 
-from collegium_core.errors import Unavailable
+from collegium_core.errors import Problem, Unavailable
 from collegium_core.lrs.compare import equivalent
 from collegium_core.lrs.query import Place, StatementQuery
 from collegium_core.lrs.record import StoredStatement
@@ -20,7 +21,10 @@ from collegium_core.storage.ports import IndexedStatement, Rejection
 
 __all__ = ["OpenSearchStatements"]
 
+_log = structlog.get_logger()
 _LOOKUP_AT_ONCE: Final = 1_000
+# A client waits for this look-up before its statements are taken: a store that hangs must not hold them up.
+_EXISTING_SECONDS: Final = 2.0
 # Some hosted clusters take no request above 10 MB.
 _BULK_BYTES: Final = 4 * 1024 * 1024
 _BACKOFF_SECONDS: Final = (0.1, 0.3, 1.0, 2.0)
@@ -53,11 +57,15 @@ class OpenSearchStatements:
         await self._catalog.prepare(self._target)
 
     async def existing(self, ids: Collection[str]) -> frozenset[str]:
-        """Return those of *ids* that are stored; realtime."""
+        """Return those of *ids* that are stored; realtime.
+
+        :raises Unavailable: also when the store has not answered within two seconds.
+        """
         found: frozenset[str] = frozenset()
         for part in _parts(list(ids)):
             params = builder.routed(self._target, _source="false", filter_path="docs._id,docs.found,docs.error.type")
-            found |= reader.read_existing(await self._lookup(part, params), self._target)
+            answer = await self._lookup(part, params, timeout=_EXISTING_SECONDS)
+            found |= reader.read_existing(answer, self._target)
         return found
 
     async def get(self, statement_ids: Sequence[str]) -> dict[str, StoredStatement]:
@@ -68,13 +76,31 @@ class OpenSearchStatements:
         return found
 
     async def write(self, statements: Sequence[IndexedStatement]) -> list[Rejection]:
-        """Store *statements*; see the port. Searchable on return: each bulk refreshes the shards it wrote to."""
+        """Store *statements*; see the port. Searchable on return: each bulk refreshes the shards it wrote to.
+
+        :raises Unavailable: whatever is wrong with the store, the index or the way there: these statements were
+            acknowledged, and are rejected for nothing but what they hold themselves.
+        """
+        try:
+            return await self._write_all(statements)
+        except Unavailable:
+            raise
+        except (Problem, Refused, msgspec.MsgspecError) as error:
+            # An index that is not ours, a mapping that stands in the way, an answer that is none.
+            _log.error("statements_not_written", index=self._target.index, error=type(error).__name__)
+            raise Unavailable("the search store cannot take statements at present", retry_after_seconds=30) from error
+
+    async def _write_all(self, statements: Sequence[IndexedStatement]) -> list[Rejection]:
         rejections: list[Rejection] = []
         taken: list[StoredStatement] = []
         chunk: dict[int, bytes] = {}
         size = 0
         for number, item in enumerate(statements):
-            line = builder.statement_line(self._target, item)
+            try:
+                line = builder.statement_line(self._target, item)
+            except (UnicodeDecodeError, UnicodeEncodeError) as error:
+                rejections.append(Rejection(id=item.statement.id, reason=f"not text: {error.reason}"))
+                continue
             if chunk and size + len(line) > _BULK_BYTES:
                 await self._write(statements, chunk, rejections, taken)
                 chunk, size = {}, 0
@@ -149,10 +175,14 @@ class OpenSearchStatements:
         answer = await self._client.call("POST", self._target.path("_search"), params=params, body=body, accept={404})
         return None if answer.status == 404 else reader.read_first_stored(answer.body)
 
-    async def _lookup(self, names: Sequence[str], params: dict[str, str]) -> bytes:
-        answer = await self._client.call(
-            "POST", self._target.path("_mget"), params=params, body=builder.lookup(self._target, names)
-        )
+    async def _lookup(
+        self,
+        names: Sequence[str],
+        params: dict[str, str],
+        timeout: float | None = None,  # noqa: ASYNC109 - the transport stops the request itself
+    ) -> bytes:
+        body = builder.lookup(self._target, names)
+        answer = await self._client.call("POST", self._target.path("_mget"), params=params, body=body, timeout=timeout)
         return answer.body
 
     async def _write(
@@ -166,36 +196,43 @@ class OpenSearchStatements:
         pending = chunk
         for pause in (*self._backoff, None):
             outcomes = await self._bulk(pending)
+            if len(outcomes) != len(pending):
+                raise Unavailable("the search store answers for other statements than it was sent")
             again: dict[int, bytes] = {}
+            last: reader.Outcome | None = None
             for (number, line), outcome in zip(pending.items(), outcomes, strict=True):
                 statement = statements[number].statement
                 if outcome.status == 409:
                     taken.append(statement)
-                elif outcome.status == 413 or (outcome.status == 400 and not _is_ours(outcome)):
+                elif outcome.is_final:
                     rejections.append(Rejection(id=statement.id, reason=f"{outcome.kind}: {outcome.reason}"))
                 elif outcome.status >= 300:
-                    again[number] = line
-            if not again:
+                    again[number], last = line, outcome
+            if last is None:
                 return
             if pause is None:
+                # Not the reason: it may quote a statement.
+                _log.error("statements_not_taken", index=self._target.index, status=last.status, kind=last.kind)
                 break
-            if any(_needs_index(outcome) for outcome in outcomes):
+            if any(outcome.needs_index for outcome in outcomes):
                 await self._catalog.prepare(self._target)
             else:
                 await asyncio.sleep(pause)
             pending = again
-        raise Unavailable("the search store is too busy to take statements", retry_after_seconds=5)
+        raise Unavailable("the search store does not take statements at present", retry_after_seconds=5)
 
     async def _bulk(self, lines: dict[int, bytes]) -> list[reader.Outcome]:
-        params = builder.routed(self._target, refresh="true", timeout="20s", filter_path=_ITEM_REPLY)
+        params = builder.routed(
+            self._target, refresh="true", require_alias="true", timeout="20s", filter_path=_ITEM_REPLY
+        )
+        path = f"/{self._target.alias}/_bulk"
         try:
-            answer = await self._client.call(
-                "POST", self._target.path("_bulk"), params=params, body=b"".join(lines.values())
-            )
+            answer = await self._client.call("POST", path, params=params, body=b"".join(lines.values()))
         except Refused as refusal:
-            # The request as a whole was refused: for its size, or for one statement in it. Halving finds which.
-            if len(lines) == 1:
-                return [reader.Outcome(status=refusal.status, kind=refusal.kind, reason=refusal.reason)]
+            outcome = reader.Outcome(status=refusal.status, kind=refusal.kind, reason=refusal.reason)
+            if len(lines) == 1 or not outcome.is_final:
+                return [outcome] * len(lines)
+            # The request as a whole is too large, or one statement in it. Halving finds which.
             numbers = list(lines)
             middle = len(numbers) // 2
             first = await self._bulk({number: lines[number] for number in numbers[:middle]})
@@ -217,12 +254,3 @@ class OpenSearchStatements:
 def _parts(ids: Sequence[str]) -> Iterator[Sequence[str]]:
     for start in range(0, len(ids), _LOOKUP_AT_ONCE):
         yield ids[start : start + _LOOKUP_AT_ONCE]
-
-
-def _is_ours(outcome: reader.Outcome) -> bool:
-    """Return whether a refusal is our own index's fault (made by an older version), not the statement's."""
-    return outcome.kind == "strict_dynamic_mapping_exception"
-
-
-def _needs_index(outcome: reader.Outcome) -> bool:
-    return outcome.status == 404 or _is_ours(outcome)

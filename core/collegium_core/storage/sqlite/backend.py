@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 from pathlib import Path
-from typing import Final
 
 from collegium_core.clock import SYSTEM_CLOCK, Clock
 from collegium_core.errors import Unavailable
@@ -16,11 +14,10 @@ from collegium_core.storage.sqlite.readers import Readers
 from collegium_core.storage.sqlite.schema import DOCUMENTS, STATEMENTS
 from collegium_core.storage.sqlite.statements import SqliteStatementStore
 from collegium_core.storage.sqlite.writer import Writer
+from collegium_core.tenancy.names import is_slug
 from collegium_core.tenancy.record import Placement
 
 __all__ = ["SqliteBackend"]
-
-_SLUG: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 
 
 class SqliteBackend:
@@ -67,6 +64,6 @@ class SqliteBackend:
             await asyncio.to_thread(part.close)
 
     def _folder(self, slug: str) -> Path:
-        if not _SLUG.fullmatch(slug):
+        if not is_slug(slug):
             raise ValueError(f"{slug!r} is not a tenant's slug")
         return self._tenants / slug

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collegium_core.manifests import ManifestError, SecretManifest, TenantManifest, parse_documents
+from collegium_core.manifests import ManifestError, SecretManifest, parse_documents
 
 TENANT = "apiVersion: collegium.dev/v1alpha1\nkind: Tenant\nmetadata: {name: %s}\nspec: {}\n"
 SECRET = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from collegium_core.errors import Conflict, Unavailable
 from collegium_core.manifests import CredentialFault
 from collegium_core.tenancy.record import TenantRecord
 from collegium_operator.known import Deployed
@@ -55,7 +56,9 @@ def test_findings() -> None:
     assert "ApiNotCreated" == status.api_available(None).reason
     assert "WorkersScaledToZero" == status.workers_available(Deployed(0, 0, available=True)).reason
     assert "ApiUnavailable" == status.api_available(Deployed(2, 1, available=False)).reason
-    assert ("BackendUnreachable", "away") == (status.indices_ready("away").reason, status.indices_ready("away").message)
+    away, taken = status.indices_ready(Unavailable("away")), status.terminating(Conflict("not made for this tenant"))
+    assert ("BackendUnreachable", "away") == (away.reason, away.message)
+    assert ("IndexConflict", "data cannot be deleted now: not made for this tenant") == (taken.reason, taken.message)
 
 
 def test_endpoint() -> None:

@@ -96,6 +96,16 @@ def test_faults_of_manifests_name_file_line_and_field() -> None:
     assert "manifest m/acme.yaml:12: spec.stat: unknown field\n" == errors.getvalue()
 
 
+def test_what_is_wrong_with_a_tenant_or_the_demo_is_shown() -> None:
+    """Both name the tenant; other events are for the log."""
+    errors = io.StringIO()
+    voice = HumanVoice(io.StringIO(), errors)
+    voice.event("tenant-fault", tenant="Acme [1]", slug="t-acme", detail="an index stands in its place")
+    voice.event("demo-failed", tenant="Acme", detail="it ended with 1")
+    voice.event("child-exited", process="api", code=1)
+    assert "tenant Acme [1]: an index stands in its place\ndemo for tenant Acme: it ended with 1\n" == errors.getvalue()
+
+
 def test_a_reader_that_has_gone_is_no_error() -> None:
     """A closed pipe does not end the platform."""
     output = io.StringIO()

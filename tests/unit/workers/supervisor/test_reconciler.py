@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from collegium_core.errors import Unavailable
+from collegium_core.errors import BadRequest, Conflict, Problem, Unavailable
 from collegium_core.tenancy.names import parse_name
 from collegium_core.tenancy.platform import Platform
 from collegium_core.tenancy.record import Placement, TenantRecord, TenantState
@@ -77,6 +77,7 @@ class Scene:
         self.registry = Registry()
         self.provisioned: list[str] = []
         self.store_is_away = False
+        self.refusals: dict[str, Problem] = {}
         self.events: list[tuple[str, dict[str, Any]]] = []
         self.reconciler = self.restart()
 
@@ -101,9 +102,9 @@ class Scene:
         """Return what the registry holds."""
         return self.registry.records.get(parse_name(name).slug)
 
-    def faults(self) -> list[dict[str, Any]]:
+    def faults(self, event: str = "manifest-fault") -> list[dict[str, Any]]:
         """Return the reported faults."""
-        return [fields for name, fields in self.events if name == "manifest-fault"]
+        return [fields for name, fields in self.events if name == event]
 
     def _report(self, name: str, **fields: Any) -> None:
         self.events.append((name, fields))
@@ -112,6 +113,8 @@ class Scene:
         async def provision() -> None:
             if self.store_is_away:
                 raise Unavailable("no store")
+            if record.display in self.refusals:
+                raise self.refusals[record.display]
             self.provisioned.append(record.display)
 
         return SimpleNamespace(provision=provision)
@@ -279,6 +282,68 @@ async def test_a_store_that_is_away_holds_up_no_record(scene: Scene) -> None:
     assert await scene.reconciler.step()
     assert scene.record("acme") is not None
     scene.store_is_away = False
+    await scene.reconciler.step()
+    assert "acme" in scene.provisioned
+
+
+async def test_a_tenant_whose_stores_are_refused_stops_no_other(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told once per reason and tried again; the others have their stores at once."""
+    monkeypatch.setattr(module, "_RESYNC_SECONDS", 0.0)
+    for name in ("acme", "globex", "hooli"):
+        scene.write(name)
+    scene.refusals["acme"] = Conflict("an index stands in its place")
+    for _ in range(3):
+        assert await scene.reconciler.step()
+    assert {"globex", "hooli", "default"} == set(scene.provisioned)
+    assert ["acme", "globex", "hooli", "default"] == [view.name for view in scene.reconciler.tenants()]
+    scene.refusals["acme"] = Conflict("an alias stands in its place")
+    await scene.reconciler.step()
+    assert ["an index stands in its place", "an alias stands in its place"] == [
+        fault["detail"] for fault in scene.faults("tenant-fault")
+    ]
+    scene.refusals.clear()
+    await scene.reconciler.step()
+    assert "acme" in scene.provisioned
+
+
+async def test_a_tenant_whose_record_is_refused_stops_no_other(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its record stays what it was, and it is told once."""
+    monkeypatch.setattr(module, "_RESYNC_SECONDS", 0.0)
+    scene.write("acme")
+    await scene.reconciler.step()
+    before = scene.record("acme")
+    desired = module.desired_record
+
+    def refusing(manifest: Any, *rest: Any, **more: Any) -> TenantRecord:
+        if manifest.display in {"acme", "initech"}:
+            raise BadRequest("not like this")
+        return desired(manifest, *rest, **more)
+
+    monkeypatch.setattr(module, "desired_record", refusing)
+    scene.write("acme", state="ReadOnly")
+    scene.write("initech")
+    scene.write("globex")
+    for _ in range(2):
+        assert await scene.reconciler.step()
+    assert [("acme", "not like this"), ("initech", "not like this")] == sorted(
+        (fault["tenant"], fault["detail"]) for fault in scene.faults("tenant-fault")
+    )
+    assert before == scene.record("acme")
+    assert scene.record("initech") is None
+    assert scene.record("globex") is not None
+    assert "globex" in scene.provisioned
+
+
+async def test_a_store_that_is_away_for_one_tenant_holds_up_no_other(scene: Scene) -> None:
+    """The next step begins with those that have not been tried; the store is told once while it is away."""
+    for name in ("acme", "globex", "hooli"):
+        scene.write(name)
+    scene.refusals["acme"] = Unavailable("its index is blocked")
+    for _ in range(4):
+        assert await scene.reconciler.step()
+    assert {"globex", "hooli", "default"} == set(scene.provisioned)
+    assert 1 == len(scene.faults("store-away"))
+    scene.refusals.clear()
     await scene.reconciler.step()
     assert "acme" in scene.provisioned
 

@@ -60,6 +60,7 @@ async def test_every_request_has_a_timeout_and_a_body_of_bytes() -> None:
         *(failure(status) for status in (401, 403, 429, 500, 502, 503, 504)),
         failure(502, b"<html>bad gateway</html>"),
         failure(503, b"\xff"),
+        failure(400, b'{"error":{"type":"index_closed_exception","reason":"closed"},"status":400}'),
     ],
 )
 async def test_what_may_pass_is_unavailable_with_a_time_to_come_back(outcome: Exception) -> None:

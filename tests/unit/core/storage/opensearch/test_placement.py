@@ -27,7 +27,8 @@ def test_a_pooled_tenant_shares_its_indices() -> None:
 
 
 @pytest.mark.parametrize(
-    "slug", ["", "pool", "Acme", "a/b", "a,b", "*", "a*", "-a", "a-", "_all", "a:b", "a" * 64, "a\n"]
+    "slug",
+    ["", "pool", "Acme", "acme", "t-a/b", "t-a,b", "*", "t-*", "-a", "t-a-", "_all", "t-a:b", "t-" + "a" * 62, "t-a\n"],
 )
 @pytest.mark.parametrize("placement", list(Placement))
 def test_a_slug_that_would_name_something_else_is_refused(slug: str, placement: Placement) -> None:

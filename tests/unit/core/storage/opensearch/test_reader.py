@@ -168,8 +168,13 @@ def test_a_refresh_that_missed_a_copy_is_no_refresh() -> None:
 
 def test_an_index_that_says_nothing_of_ours_is_nobodys() -> None:
     """Defaults, which fit no class."""
-    ours = b'{"i":{"mappings":{"_meta":{"schema":1,"class":"statements","tenant":"t-a","owner":"u"}}}}'
+    ours = (
+        b'{"i":{"aliases":{"w":{}},"mappings":{"_meta":{"schema":1,"class":"statements","tenant":"t-a","owner":"u"}}}}'
+    )
 
-    assert reader.IndexMeta(schema=1, kind="statements", tenant="t-a", owner="u") == reader.read_meta(ours, "i")
-    assert reader.IndexMeta() == reader.read_meta(b'{"i":{"mappings":{}}}', "i")
-    assert reader.IndexMeta() == reader.read_meta(b"{}", "i")
+    meta = reader.IndexMeta(schema=1, kind="statements", tenant="t-a", owner="u")
+    nothing = reader.IndexState(meta=reader.IndexMeta(), aliases=frozenset())
+    assert reader.IndexState(meta=meta, aliases=frozenset({"w"})) == reader.read_index(ours, "i")
+    assert nothing == reader.read_index(b'{"i":{"aliases":{},"mappings":{}}}', "i")
+    assert nothing == reader.read_index(b'{"i":{}}', "i")
+    assert nothing == reader.read_index(b"{}", "i")
