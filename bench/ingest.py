@@ -22,7 +22,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
-from stack import cpu_seconds, resident_mib, run_load, start_floor
+from stack import cpu_seconds, pin, resident_mib, run_load, start_floor
 
 from collegium_testing.services.valkey import ValkeyServer
 from collegium_testing.stack import Stack, Tenant
@@ -36,7 +36,9 @@ def cost(stack: Stack, tenant: Tenant, name: str, **load: Any) -> tuple[float, d
     return (cpu_seconds(pid) - before) * 1e6 / load["requests"], seen
 
 
-def measure(stack: Stack, tenant: Tenant, *, rounds: int, stored: int, source: str, console: Console) -> dict[str, Any]:
+def measure(
+    stack: Stack, tenant: Tenant, *, redis_pid: int, rounds: int, stored: int, source: str, console: Console
+) -> dict[str, Any]:
     """Return the figures over one stack."""
     floor, port, path = start_floor(stack), stack.ports[0], f"/{tenant.name}/xAPI/statements"
     preload: dict[str, Any] = {"port": port, "path": path, "batch": 500, "connections": 4, "source": source}
@@ -44,6 +46,8 @@ def measure(stack: Stack, tenant: Tenant, *, rounds: int, stored: int, source: s
         run_load(tenant, requests=20, **preload)
     asyncio.run(stack.settle(tenant, seconds=600))
 
+    measured = [stack.processes[name].pid for name in ("floor", "api-0")]
+    pin(measured, [stack.processes["worker"].pid, redis_pid, os.getpid()])  # the load inherits this process' place
     single: dict[str, Any] = {"requests": 6000, "batch": 1, "connections": 32, "source": source}
     batch: dict[str, Any] = {"requests": 300, "batch": 50, "connections": 8, "source": source}
     rows: list[dict[str, float]] = []
@@ -74,11 +78,11 @@ def measure(stack: Stack, tenant: Tenant, *, rounds: int, stored: int, source: s
 
 
 @contextlib.contextmanager
-def valkey(folder: Path) -> Iterator[str]:
-    """Yield the URL of a Valkey that syncs always and is gone at the end."""
+def valkey(folder: Path) -> Iterator[ValkeyServer]:
+    """Yield a Valkey that syncs always and is gone at the end."""
     server = ValkeyServer(folder).start()
     try:
-        yield server.url
+        yield server
     finally:
         server.stop()
 
@@ -100,12 +104,13 @@ def main() -> None:
     }.items():
         with (
             tempfile.TemporaryDirectory(prefix="collegium-bench-") as folder,
-            valkey(Path(folder) / "valkey") as redis_url,
-            Stack(Path(folder), redis_url, opensearch_url=url) as stack,
+            valkey(Path(folder) / "valkey") as redis,
+            Stack(Path(folder), redis.url, opensearch_url=url) as stack,
         ):
             results[store] = measure(
                 stack,
                 asyncio.run(stack.make_tenant("bench")),
+                redis_pid=redis.pid,
                 rounds=options.rounds,
                 stored=options.stored,
                 source=options.source,

@@ -7,13 +7,14 @@ import os
 import subprocess
 import sys
 import urllib.request
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from collegium_testing.processes import free_port, wait_until
 from collegium_testing.stack import Stack, Tenant
 
-__all__ = ["cpu_seconds", "resident_mib", "run_load", "start_floor"]
+__all__ = ["cpu_seconds", "pin", "resident_mib", "run_load", "start_floor"]
 
 HERE = Path(__file__).parent
 TICK = os.sysconf("SC_CLK_TCK")
@@ -37,6 +38,20 @@ def resident_mib(pid: int) -> float:
         if line.startswith("VmHWM"):
             return int(line.split()[1]) / 1024
     raise LookupError(f"/proc/{pid}/status has no VmHWM")
+
+
+def pin(measured: Iterable[int], others: Iterable[int]) -> None:
+    """Give the measured processes the first processor and all *others* the last, so that they do not evict each other.
+
+    Without a second processor, or the right to do so, nothing is pinned.
+    """
+    cpus = sorted(os.sched_getaffinity(0))
+    if len(cpus) < 2:
+        return
+    for pids, cpu in ((measured, cpus[0]), (others, cpus[-1])):
+        for pid in pids:
+            for task in Path(f"/proc/{pid}/task").iterdir():
+                os.sched_setaffinity(int(task.name), {cpu})
 
 
 def start_floor(stack: Stack) -> int:

@@ -213,7 +213,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         kind="slug",
         default="",
         default_note="all",
-        help="Slug of the only tenant that this process serves: its API knows no other, its worker takes no other's work.",
+        help="Slug of the only tenant that this process serves: an API knows no other, a worker takes no other's work.",
     ),
 )
 

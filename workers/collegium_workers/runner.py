@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -16,11 +15,11 @@ from collegium_core.lrs.record import StoredStatement
 from collegium_core.streams import Backlog, DeadLetter, Ring, Work
 from collegium_core.tenancy.platform import Platform
 from collegium_core.tenancy.scope import TenantScope
+from collegium_workers.backoff import Backoff
 
 __all__ = ["Role", "Runner"]
 
 _PAUSE_SECONDS: Final = (0.5, 30.0)  # between tries of one tenant: first, most
-_MOST_FAILURES: Final = 20  # counted; the pause is at its longest well before
 _FAULTS: Final = 3  # unexpected failures of a batch, before its statements are handled one by one
 _WATCH_SECONDS: Final = 5.0
 
@@ -58,7 +57,7 @@ class Runner:
         self._ring: Ring = platform.ring(role.consumer, owner=owner, lease_seconds=lease_seconds)
         self._concurrency = concurrency
         self._beat_seconds = lease_seconds / 3
-        self._failures: dict[str, int] = {}
+        self._pauses: dict[str, Backoff] = {}
         self._faults: dict[str, int] = {}
         self._watched: dict[str, TenantScope] = {}  # whose log may hold something
         self._taking = asyncio.Lock()
@@ -121,7 +120,7 @@ class Runner:
             self._faults[slug] = self._faults.get(slug, 0) + 1
             await self._give_back(work, "unexpected failure")
         else:
-            self._failures.pop(slug, None)
+            self._pauses.pop(slug, None)
             self._faults.pop(slug, None)
             if acknowledged is None:
                 _log.warning("lease_lost", role=self._role.consumer, slug=slug)
@@ -167,15 +166,12 @@ class Runner:
 
     async def _give_back(self, work: Work, reason: str) -> None:
         slug = work.lease.slug
-        failures = self._failures[slug] = min(self._failures.get(slug, 0) + 1, _MOST_FAILURES)
-        first, most = _PAUSE_SECONDS
-        pause = min(first * 2 ** (failures - 1), most) * random.uniform(0.8, 1.2)  # noqa: S311 - jitter, not a secret
+        pause = self._pauses.setdefault(slug, Backoff(*_PAUSE_SECONDS)).next()
         _log.warning(
             "batch_postponed",
             role=self._role.consumer,
             slug=slug,
             reason=reason,
-            failures=failures,
             seconds=round(pause, 1),
         )
         with contextlib.suppress(Unavailable):  # else the lease runs out by itself
@@ -191,7 +187,7 @@ class Runner:
                     self._role.waiting(scope, backlog)
                     if not backlog.statements:
                         self._watched.pop(slug, None)
-                        self._failures.pop(slug, None)
+                        self._pauses.pop(slug, None)
                         self._faults.pop(slug, None)
 
 

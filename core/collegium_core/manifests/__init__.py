@@ -21,7 +21,7 @@ from collegium_core.manifests.documents import (
     parse_documents,
     transition_errors,
 )
-from collegium_core.manifests.folder import read_folder
+from collegium_core.manifests.folder import manifest_files, read_folder
 from collegium_core.manifests.spec import GROUP, VERSION, TenantSpec
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "TenantSpec",
     "credential_faults",
     "desired_record",
+    "manifest_files",
     "parse_documents",
     "read_folder",
     "reuse",

@@ -10,6 +10,8 @@ import hashlib
 import secrets as randomness
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from types import MappingProxyType
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -67,12 +69,15 @@ def desired_record(
     placement: Placement,
     owner: str = "",
     generation: int = 0,
+    kept: Mapping[str, Credential] = MappingProxyType({}),
 ) -> TenantRecord:
     """Return the record of *tenant*. Entries that :func:`credential_faults` names are left out of it.
 
     :param make: makes a credential of a password; may be slow, so run the whole in a thread.
     :param placement: taken where the spec names none.
     :param owner: identity of the object behind the manifest, empty on one machine.
+    :param kept: credentials in force by name of their entry, taken for an entry that would be left out: its scopes and
+        agent are the entry's, its user name and digest stay.
     :raises collegium_core.errors.BadRequest: the name cannot be a tenant's; the parser has said so before.
     """
     name = parse_name(tenant.display)
@@ -83,7 +88,7 @@ def desired_record(
         canonical=name.canonical,
         state=tenant.spec.state,
         placement=storage.placement if storage else placement,
-        credentials=_credentials(tenant, secrets, make)[0],
+        credentials=_credentials(tenant, secrets, make, kept)[0],
         owner=owner,
         generation=generation,
     )
@@ -105,33 +110,45 @@ def _make_nothing(
 
 
 def _credentials(
-    tenant: TenantManifest, secrets: Secrets, make: CredentialMaker
+    tenant: TenantManifest,
+    secrets: Secrets,
+    make: CredentialMaker,
+    kept: Mapping[str, Credential] = MappingProxyType({}),
 ) -> tuple[tuple[Credential, ...], list[CredentialFault]]:
     credentials: list[Credential] = []
     faults: list[CredentialFault] = []
     usernames: set[str] = set()
     for entry in tenant.spec.authentication:
-        login = _login(entry, secrets)
-        if isinstance(login, CredentialFault):
-            faults.append(login)
-            continue
-        if login.username in usernames:
-            faults.append(CredentialFault(entry.name, "DuplicateUsername", "its user name is that of an earlier entry"))
-            continue
-        try:
-            credentials.append(_credential(entry, login, make))
-        except ValueError as error:
-            faults.append(CredentialFault(entry.name, "InvalidSecret", str(error)))
-            continue
-        usernames.add(login.username)
+        made = _made(entry, secrets, usernames, make)
+        if isinstance(made, CredentialFault):
+            faults.append(made)
+            if (old := kept.get(entry.name)) is None or old.username in usernames:
+                continue
+            made = _with(old.kind, old.digest, old.name, old.username, tuple(entry.scopes), _agent(entry))
+        credentials.append(made)
+        usernames.add(made.username)
     return tuple(credentials), faults
 
 
-def _credential(entry: Authentication, login: _Login, make: CredentialMaker) -> Credential:
-    agent = None if entry.agent is None else msgspec.to_builtins(entry.agent)
-    if login.digest:
-        return credential_from_hash(entry.name, login.username, login.digest, entry.scopes, agent)
-    return make(entry.name, login.username, login.password, tuple(entry.scopes), agent)
+def _made(
+    entry: Authentication, secrets: Secrets, usernames: AbstractSet[str], make: CredentialMaker
+) -> Credential | CredentialFault:
+    """Return the credential of one entry, or why there is none; *usernames* are those of earlier entries."""
+    login = _login(entry, secrets)
+    if isinstance(login, CredentialFault):
+        return login
+    if login.username in usernames:
+        return CredentialFault(entry.name, "DuplicateUsername", "its user name is that of an earlier entry")
+    try:
+        if login.digest:
+            return credential_from_hash(entry.name, login.username, login.digest, entry.scopes, _agent(entry))
+        return make(entry.name, login.username, login.password, tuple(entry.scopes), _agent(entry))
+    except ValueError as error:
+        return CredentialFault(entry.name, "InvalidSecret", str(error))
+
+
+def _agent(entry: Authentication) -> AgentValue | None:
+    return None if entry.agent is None else msgspec.to_builtins(entry.agent)
 
 
 def _login(entry: Authentication, secrets: Secrets) -> _Login | CredentialFault:

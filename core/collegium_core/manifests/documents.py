@@ -121,12 +121,14 @@ def parse_documents(text: str, source: str) -> tuple[list[Manifest], list[Manife
     for offset, chunk in _split(text):
         try:
             document = _Document(chunk, offset)
+            manifest, faults = (None, []) if document.value is None else _read(document, source)
         except _ReadError as error:
             errors.append(ManifestError(source, error.line, field_name(error.path), error.detail))
             continue
-        if document.value is None:
+        except Exception as error:  # noqa: BLE001 - a fault of ours in one document must not keep back the others
+            # Its message may hold what the document holds.
+            errors.append(ManifestError(source, offset + 1, "", f"cannot be read ({type(error).__name__})"))
             continue
-        manifest, faults = _read(document, source)
         if manifest is not None:
             manifests.append(manifest)
         errors += [
@@ -210,6 +212,24 @@ class _ReadError(Exception):
         self.path = path
 
 
+class _Loader(yaml.SafeLoader):
+    """Composes nodes; where it fails, *path* is the place that it was at."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.path: Path = ()
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """Compose the node at *index* of *parent*: a number, the node of its name, or nothing for a name itself."""
+        around = self.path
+        part = index.value if isinstance(index, yaml.ScalarNode) else index
+        if isinstance(part, str | int):
+            self.path = (*around, part)
+        node: yaml.Node | None = super().compose_node(parent, index)
+        self.path = around
+        return node
+
+
 class _Document:
     """One YAML document as plain values, and the line of each place in it."""
 
@@ -217,8 +237,10 @@ class _Document:
         self._offset = offset
         self._lines: dict[Path, int] = {}
         self._left = _MAX_NODES
+        loader: _Loader | None = None
         try:
-            node = yaml.compose(text, Loader=yaml.SafeLoader)
+            loader = _Loader(text)
+            node = loader.get_single_node()
         except RecursionError:
             raise _ReadError(offset + 1, "is nested too deeply") from None
         except yaml.MarkedYAMLError as error:
@@ -226,6 +248,13 @@ class _Document:
             raise _ReadError(offset + (mark.line if mark else 0) + 1, f"is not YAML: {error.problem}") from None
         except yaml.YAMLError as error:
             raise _ReadError(offset + 1, f"is not YAML: {str(error).splitlines()[0]}") from None
+        except _UNUSABLE:
+            # Escapes beyond the last character; the reader stands behind them, in the same line.
+            line, path = (loader.line, loader.path) if loader else (0, ())
+            raise _ReadError(offset + line + 1, "holds an escape that stands for no character", path) from None
+        finally:
+            if loader is not None:
+                loader.dispose()
         self.value = None if node is None else self._build(node, ())
 
     def line(self, path: Path) -> int:
@@ -267,23 +296,42 @@ class _Document:
 
 _COLLECTIONS: Final = frozenset({"tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"})
 _CONSTRUCTOR: Final = yaml.constructor.SafeConstructor()
+# What Python and PyYAML raise for text that looks like a value, or is tagged as one, and stands for none.
+_UNUSABLE: Final = (ValueError, KeyError, IndexError, OverflowError)
+_NO_TEXT: Final = "holds half of a surrogate pair, which is no character"
+_UNREADABLE: Final = {
+    "bool": "is tagged as true or false, and is neither",
+    "int": "looks like a whole number, and is none or has too many digits; text belongs in quotes",
+    "float": "looks like a number, and is none; text belongs in quotes",
+}
 
 
 def _scalar(node: yaml.ScalarNode, line: int, path: Path) -> Any:
     """Return the value of a scalar as ``kubectl`` reads it."""
     text: str = node.value
-    match node.tag.removeprefix("tag:yaml.org,2002:"):
-        case "str" | "timestamp" | "value" | "merge":
-            return text
-        case "null":
-            return None
-        case "bool":
-            return _CONSTRUCTOR.construct_yaml_bool(node)
-        case "int" if ":" not in text:
-            return _CONSTRUCTOR.construct_yaml_int(node)
-        case "float" if ":" not in text:
-            return _CONSTRUCTOR.construct_yaml_float(node)
-        case "int" | "float":
-            return text
-        case _:
-            raise _ReadError(line, f"the tag {node.tag!a} is not known here", path)
+    kind = node.tag.removeprefix("tag:yaml.org,2002:")
+    try:
+        match kind:
+            case "str" | "timestamp" | "value" | "merge":
+                return _whole(text)
+            case "null":
+                return None
+            case "bool":
+                return _CONSTRUCTOR.construct_yaml_bool(node)
+            case "int" if ":" not in text:
+                return _CONSTRUCTOR.construct_yaml_int(node)
+            case "float" if ":" not in text:
+                return _CONSTRUCTOR.construct_yaml_float(node)
+            case "int" | "float":
+                return text
+    except _UNUSABLE:
+        raise _ReadError(line, _UNREADABLE.get(kind, _NO_TEXT), path) from None
+    raise _ReadError(line, f"the tag {node.tag!a} is not known here", path)
+
+
+def _whole(text: str) -> str:
+    r"""Return *text*, pairs of escapes such as JSON's ``\ud83d\ude00`` as the one character that they stand for.
+
+    :raises UnicodeDecodeError: half a pair stands alone.
+    """
+    return text if text.isascii() else text.encode("utf-16-be", "surrogatepass").decode("utf-16-be")

@@ -2,33 +2,61 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable
 from pathlib import Path
+from stat import S_ISREG
 from typing import Final
 
-from collegium_core.manifests.documents import Manifest, ManifestError, TenantManifest, parse_documents
-from collegium_core.tenancy.names import parse_name
+from collegium_core.manifests.documents import Manifest, ManifestError, parse_documents
 
-__all__ = ["read_folder"]
+__all__ = ["manifest_files", "read_folder"]
 
+_GONE: Final = frozenset({errno.ENOENT, errno.ELOOP, errno.ENOTDIR})
 _SUFFIXES: Final = frozenset({".yaml", ".yml", ".json"})
 
 
-def read_folder(folder: Path) -> tuple[list[Manifest], list[ManifestError]]:
-    """Return the manifests of the YAML and JSON files in *folder* (not below it) in order of file name, and all faults.
+def manifest_files(folder: Path) -> list[Path]:
+    """Return the YAML and JSON files in *folder* (not below it), by name; blocks for as long as a look at each takes.
 
-    Reads files: call it in a thread. A document that repeats another's kind, namespace and name, or a Tenant whose
-    name means the same tenant as an earlier one's, is a fault; the earlier one counts.
+    Hidden files are left out, as are links that lead nowhere: editors lock and swap with such. A file that may not be
+    looked at is there: reading it says why.
+
+    :raises OSError: the folder cannot be read.
+    """
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix in _SUFFIXES and not path.name.startswith(".") and _is_file(path)
+    )
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return S_ISREG(path.stat().st_mode)
+    except OSError as error:
+        return error.errno not in _GONE
+
+
+def read_folder(folder: Path, before: Iterable[Manifest] = ()) -> tuple[list[Manifest], list[ManifestError]]:
+    """Return the manifests of :func:`manifest_files` in order of file name, and all faults.
+
+    Reads files: call it in a thread. A document that repeats another's kind, namespace and name is a fault: the one in
+    the file that gave the object *before* counts, or else the earlier one.
+
+    :param before: what the last reading of the folder returned.
     """
     manifests: list[Manifest] = []
     errors: list[ManifestError] = []
     try:
-        files = sorted(path for path in folder.iterdir() if path.suffix in _SUFFIXES and path.is_file())
+        files = manifest_files(folder)
     except OSError as error:
         return [], [ManifestError(str(folder), 0, "", f"cannot be read: {error.strerror}")]
     for path in files:
         try:
             text = path.read_bytes().decode("utf-8-sig")
+        except FileNotFoundError:
+            continue
         except OSError as error:
             errors.append(ManifestError(str(path), 0, "", f"cannot be read: {error.strerror}"))
             continue
@@ -38,26 +66,24 @@ def read_folder(folder: Path) -> tuple[list[Manifest], list[ManifestError]]:
         found, faults = parse_documents(text, str(path))
         manifests += found
         errors += faults
-    return _without_repeats(manifests, errors), errors
+    return _without_repeats(manifests, before, errors), errors
 
 
-def _without_repeats(manifests: Iterable[Manifest], errors: list[ManifestError]) -> list[Manifest]:
+def _without_repeats(
+    manifests: Iterable[Manifest], before: Iterable[Manifest], errors: list[ManifestError]
+) -> list[Manifest]:
+    places = {_identity(manifest): manifest.file for manifest in before}
     objects: dict[tuple[str, str, str], Manifest] = {}
-    slugs: dict[str, TenantManifest] = {}
     kept: list[Manifest] = []
-    for manifest in manifests:
-        identity = (type(manifest).__name__, manifest.namespace, manifest.name)
-        if (earlier := objects.setdefault(identity, manifest)) is not manifest:
-            errors.append(_repeat(manifest, "metadata.name", "is the name of the object", earlier))
+    for manifest in sorted(manifests, key=lambda manifest: places.get(_identity(manifest)) != manifest.file):
+        earlier = objects.setdefault(_identity(manifest), manifest)
+        if earlier is manifest:
+            kept.append(manifest)
             continue
-        if isinstance(manifest, TenantManifest):
-            slug = parse_name(manifest.display).slug
-            if (other := slugs.setdefault(slug, manifest)) is not manifest:
-                errors.append(_repeat(manifest, "spec.name", "means the same tenant as the object", other))
-                continue
-        kept.append(manifest)
-    return kept
+        detail = f"is the name of the object at {earlier.file}:{earlier.line}, which counts"
+        errors.append(ManifestError(manifest.file, manifest.line, "metadata.name", detail))
+    return sorted(kept, key=lambda manifest: (manifest.file, manifest.line))
 
 
-def _repeat(manifest: Manifest, field: str, how: str, earlier: Manifest) -> ManifestError:
-    return ManifestError(manifest.file, manifest.line, field, f"{how} at {earlier.file}:{earlier.line}, which counts")
+def _identity(manifest: Manifest) -> tuple[str, str, str]:
+    return type(manifest).__name__, manifest.namespace, manifest.name

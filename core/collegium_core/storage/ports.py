@@ -200,8 +200,8 @@ class StorageBackend(Protocol):
     async def adopt(self, slug: str, placement: Placement, owner: str) -> None:
         """Make what writing needs, for both stores of a tenant; doing it again changes nothing.
 
-        Where the backend has a place for it, it notes there that the stores are those of *owner* (``namespace/name/uid``
-        of a Tenant; empty: nobody's, which leaves the note as it is). Another owner takes over.
+        Where the backend has a place for it, it notes there that the stores are those of *owner* (the record's:
+        ``namespace/name/uid`` of a Tenant; empty: nobody's, which leaves the note as it is). Another owner takes over.
 
         :raises Conflict: something that is not this tenant's stands in the place of its stores.
         """

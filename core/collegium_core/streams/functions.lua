@@ -268,7 +268,8 @@ local function release(keys, args)
   return 1
 end
 
--- acknowledge LEASE RING : fence, slug, last position, statements, then for each dead letter:
+-- acknowledge LEASE RING : fence, slug, last position, statements, statements worth a round of their own, pause in
+-- microseconds before a smaller rest may be taken, then for each dead letter:
 -- position, id, reason, raw, authority, version, missing
 -- -> {watermark, statements left, now} | false when the fence is not the present one (nothing is changed then)
 local function acknowledge(keys, args)
@@ -280,9 +281,9 @@ local function acknowledge(keys, args)
   local slug, through, count = args[2], tonumber(args[3]), tonumber(args[4])
   local log, head = prefix .. 'log', prefix .. 'head'
   local time = now()
-  local dead = (#args - 4) / 7
+  local dead = (#args - 6) / 7
   for i = 0, dead - 1 do
-    local at = 5 + 7 * i
+    local at = 7 + 7 * i
     redis.call('XADD', prefix .. 'dead', args[at] .. '-0', 'id', args[at + 1], 'reason', args[at + 2],
       'raw', args[at + 3], 'authority', args[at + 4], 'version', args[at + 5], 'missing', args[at + 6])
   end
@@ -291,7 +292,7 @@ local function acknowledge(keys, args)
     -- What no store holds must not keep its id: it may come again, corrected or replayed.
     for _, bucket in ipairs(redis.call('SMEMBERS', prefix .. 'buckets')) do
       for i = 0, dead - 1 do
-        redis.call('HDEL', prefix .. 'claims:' .. bucket, args[6 + 7 * i])
+        redis.call('HDEL', prefix .. 'claims:' .. bucket, args[8 + 7 * i])
       end
     end
   end
@@ -302,7 +303,8 @@ local function acknowledge(keys, args)
   if rest then
     local first = tonumber(string.match(rest[1], '^(%d+)'))
     redis.call('HSET', head, 'first', number(first))
-    redis.call('ZADD', ring, number(time), slug)
+    local pause = left < tonumber(args[5]) and tonumber(args[6]) or 0
+    redis.call('ZADD', ring, number(time + pause), slug)
     let_claims_expire(prefix, math.floor(first / BUCKET))
     return { number(first - 1), left, number(time) }
   end

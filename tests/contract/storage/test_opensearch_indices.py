@@ -90,7 +90,8 @@ async def test_a_dedicated_index_says_whose_it_is(cluster: Cluster) -> None:
 
     index = f"{cluster.prefix}-t-a-statements"
     described = (await cluster.ask(f"/{index}"))[index]
-    assert {"schema": 1, "class": "statements", "tenant": "t-a", "owner": "here/a/uid-1"} == described["mappings"]["_meta"]
+    meta = {"schema": 1, "class": "statements", "tenant": "t-a", "owner": "here/a/uid-1"}
+    assert meta == described["mappings"]["_meta"]
     assert "strict" == described["mappings"]["dynamic"]
     assert {"type": "keyword", "index": False, "doc_values": False} == described["mappings"]["properties"]["raw"]
     assert "1" == described["settings"]["index"]["number_of_shards"]

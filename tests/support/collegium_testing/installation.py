@@ -34,7 +34,7 @@ def registry(valkey_url: str) -> Iterator[Callable[[str], TenantRecord | None]]:
 
         def ask(name: str) -> TenantRecord | None:
             data = client.get(tenant_key(parse_name(name).slug, "record"))
-            return None if data is None else decode_record(data)  # type: ignore[arg-type] # a synchronous client gives bytes
+            return None if data is None else decode_record(data)
 
         yield ask
 

@@ -1,16 +1,16 @@
 """Manifests become tenant records: what the operator does on Kubernetes, done for folders of one machine.
 
 Folders are looked at every half second; records are written again every ten, so that a registry that lost them has them
-back. A document that is broken takes nothing away: the tenant that its file gave before stays as it was.
+back. A document that is broken takes nothing away: the tenant that its file gave before stays as it was, and so does the
+credential of a Secret that cannot be used. What is missing goes at the second look: its file may be half written. Of two
+documents for one tenant the one in force stays in force, whatever the order of their files.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -20,11 +20,8 @@ from collegium_core.errors import Problem, Unavailable
 from collegium_core.manifests import (
     CredentialMemory,
     ManifestError,
-    SecretManifest,
-    TenantManifest,
     credential_faults,
     desired_record,
-    read_folder,
     reuse,
     transition_errors,
 )
@@ -33,50 +30,64 @@ from collegium_core.security.passwords import verify_password
 from collegium_core.tenancy.names import DEFAULT_TENANT, parse_name
 from collegium_core.tenancy.platform import Platform
 from collegium_core.tenancy.record import Credential, CredentialKind, Placement, TenantRecord
+from collegium_workers.supervisor.folders import (
+    Key,
+    ManifestFolder,
+    Reading,
+    Signature,
+    Wanted,
+    read_folders,
+    sign_folders,
+)
 from collegium_workers.supervisor.views import Login, TenantView
 
 __all__ = ["ManifestFolder", "Reconciler"]
 
 _POLL_SECONDS: Final = 0.5
 _RESYNC_SECONDS: Final = 10.0
+_SECOND_LOOK_SECONDS: Final = 1.0
 _AT_A_TIME: Final = 4
 
 _log = structlog.get_logger(__name__)
 
-Signature = tuple[tuple[str, int, int, int], ...]
+
+class _Absences:
+    """Since when what was there is missing, within one look and from one to the next."""
+
+    def __init__(self) -> None:
+        self._since: dict[tuple[str, str], float] = {}
+        self._missed: dict[tuple[str, str], float] = {}
+        self._now = 0.0
+
+    def begin(self) -> None:
+        """Begin a look: what is not missed in it is there again."""
+        self._missed = {}
+        self._now = time.monotonic()
+
+    def is_long(self, *what: str) -> bool:
+        """Return whether *what*, which is missing, was so at a look a second ago."""
+        key = (what[0], what[-1])
+        self._missed[key] = self._since.get(key, self._now)
+        return self._now - self._missed[key] >= _SECOND_LOOK_SECONDS
+
+    def end(self) -> bool:
+        """End the look; return whether a second one is due."""
+        self._since = self._missed
+        return any(self._now - since < _SECOND_LOOK_SECONDS for since in self._since.values())
 
 
-class ManifestFolder(msgspec.Struct, frozen=True):
-    """A folder, and the word by which the records made from it are recognised (``manifests``)."""
+class _Admitted(msgspec.Struct, frozen=True):
+    """The tenants to have, the credentials in force that stand in for what is faulty (by slug), and all faults."""
 
-    path: Path
-    word: str
-
-
-class _Wanted(msgspec.Struct, frozen=True):
-    """A tenant that a document asks for."""
-
-    manifest: TenantManifest
-    secrets: Mapping[str, Mapping[str, bytes]]
-    owner: str
-
-    @property
-    def slug(self) -> str:
-        return parse_name(self.manifest.display).slug
-
-
-class _Reading(msgspec.Struct, frozen=True):
-    """What the folders say now; *broken* are the files with faults, by path (a folder's own path included)."""
-
-    wanted: tuple[_Wanted, ...]
-    faults: tuple[ManifestError, ...]
-    broken: frozenset[str]
+    tenants: dict[Key, Wanted]
+    kept: dict[str, dict[str, Credential]]
+    faults: list[ManifestError]
 
 
 class Reconciler:
     """Keeps the registry at what the folders say.
 
-    :param folders: in order of precedence: where two give the same tenant the earlier one counts.
+    :param folders: in order of precedence: where two give the same new tenant the earlier one counts.
     :param report: called with an event's name and its fields.
     """
 
@@ -86,10 +97,12 @@ class Reconciler:
         self._report = report
         self._memory = CredentialMemory()
         self._signature: Signature | None = None
-        self._reading = _Reading((), (), frozenset())
+        self._reading = Reading()
         self._records: dict[str, TenantRecord] = {}
-        self._accepted: dict[tuple[str, str, str], _Wanted] = {}
+        self._accepted: dict[Key, Wanted] = {}
         self._files: dict[str, str] = {}
+        self._secret_files: dict[Key, str] = {}
+        self._absences = _Absences()
         self._provisioned: set[tuple[str, Placement]] = set()
         self._told: set[ManifestError] = set()
         self._faults: dict[tuple[str, str], str] = {}
@@ -105,9 +118,9 @@ class Reconciler:
         Registry or store away is no error: what is left is tried again at the next step. Nor is a tenant that is
         refused: it is told, the others are brought, and it is tried again every ten seconds.
         """
-        signature = await asyncio.to_thread(_sign, self._folders)
+        signature = await asyncio.to_thread(sign_folders, self._folders)
         if signature != self._signature:
-            self._reading = await asyncio.to_thread(_read, self._folders)
+            self._reading = await asyncio.to_thread(read_folders, self._folders, self._reading)
             self._signature = signature
             self._is_pending = True
         if self._is_pending or time.monotonic() - self._resynced >= _RESYNC_SECONDS:
@@ -139,17 +152,19 @@ class Reconciler:
         ]
         return sorted(views, key=lambda view: (view.name == DEFAULT_TENANT, view.name))
 
-    async def _apply(self, reading: _Reading) -> bool:
+    async def _apply(self, reading: Reading) -> bool:
         registry = self._platform.registry
         known = {record.slug: record for record in await registry.list()}
-        accepted, faults = self._admit(reading)
+        self._absences.begin()
+        admitted = self._admit(reading, known)
+        accepted = admitted.tenants
         slots = asyncio.Semaphore(_AT_A_TIME)
 
-        async def bring(wanted: _Wanted) -> TenantRecord | None:
+        async def bring(wanted: Wanted) -> TenantRecord | None:
             before = known.get(wanted.slug)
             async with slots:
                 try:
-                    record = await asyncio.to_thread(self._make, wanted, before)
+                    record = await asyncio.to_thread(self._make, wanted, before, admitted.kept[wanted.slug])
                     await self._put(record)
                 except Unavailable:
                     raise
@@ -164,45 +179,86 @@ class Reconciler:
         records = {record.slug: record for task in made if (record := task.result()) is not None}
         default = parse_name(DEFAULT_TENANT)
         if default.slug not in records:
-            records[default.slug] = await self._keep_default(known.get(default.slug))
+            records[default.slug] = await self._keep_default(known.get(default.slug), reading)
         await self._remove(known, records, reading)
         self._accepted = accepted
         self._records = records
         self._files |= {wanted.slug: wanted.manifest.file for wanted in accepted.values()}
-        self._tell([*reading.faults, *faults])
+        self._secret_files |= reading.secret_files
+        self._tell([*reading.faults, *admitted.faults])
         here = {*records, *(wanted.slug for wanted in accepted.values())}
         self._faults = {key: detail for key, detail in self._faults.items() if key[0] in here}
-        return await self._provision(records)
+        is_second_look_due = self._absences.end()
+        return await self._provision(records) and not is_second_look_due
 
-    def _admit(self, reading: _Reading) -> tuple[dict[tuple[str, str, str], _Wanted], list[ManifestError]]:
+    def _admit(self, reading: Reading, known: Mapping[str, TenantRecord]) -> _Admitted:
         """Return the tenants to have, and the faults of those that may not become what they ask for."""
-        accepted: dict[tuple[str, str, str], _Wanted] = {}
-        faults: list[ManifestError] = []
-        slugs: dict[str, _Wanted] = {}
+        admitted = _Admitted({}, {}, [])
+        given: dict[Key, Wanted] = {}
         for wanted in reading.wanted:
-            manifest = wanted.manifest
-            key = (wanted.owner.partition(":")[0], manifest.namespace, manifest.name)
-            before = self._accepted.get(key)
-            if before is not None and (errors := transition_errors(before.manifest, manifest)):
-                faults += errors
-                wanted = before  # noqa: PLW2901 - what was in force stays in force
-            other = slugs.setdefault(wanted.slug, wanted)
-            if other is not wanted:
+            before = self._accepted.get(wanted.key)
+            given[wanted.key] = wanted
+            if before is not None and before.manifest.file != wanted.manifest.file and self._may_stand(before, reading):
+                given[wanted.key] = before
+            elif before is not None and (errors := transition_errors(before.manifest, wanted.manifest)):
+                admitted.faults.extend(errors)
+                given[wanted.key] = before  # what was in force stays in force
+        for key, before in self._accepted.items():
+            if key not in given and self._may_stand(before, reading):
+                given[key] = before
+        owners = self._owners(known)
+        slugs: dict[str, Wanted] = {}
+        for wanted in sorted(given.values(), key=lambda wanted: owners.get(wanted.slug, wanted.owner) != wanted.owner):
+            owner, manifest = owners.get(wanted.slug, wanted.owner), wanted.manifest
+            detail = ""
+            if (other := slugs.get(wanted.slug)) is not None:
                 place = f"{other.manifest.file}:{other.manifest.line}"
                 detail = f"means the same tenant as the object at {place}, which counts"
-                faults.append(ManifestError(manifest.file, manifest.line, "spec.name", detail))
+            elif owner != wanted.owner and not any(owner == each.owner for each in given.values()):
+                if reading.may_hold(self._files.get(wanted.slug)):
+                    detail = f"means the same tenant as the object {owner}, whose document may be one with faults"
+                elif not self._absences.is_long(wanted.slug):
+                    continue
+            if detail:
+                admitted.faults.append(ManifestError(manifest.file, manifest.line, "spec.name", detail))
                 continue
-            accepted[key] = wanted
-            faults += [
-                ManifestError(manifest.file, manifest.line, f"spec.authentication ({fault.name})", fault.detail)
-                for fault in credential_faults(wanted.manifest, wanted.secrets)
-            ]
-        for key, earlier in self._accepted.items():
-            if key not in accepted and earlier.slug not in slugs and _is_broken(earlier.manifest.file, reading):
-                accepted[key] = earlier
-        return accepted, faults
+            slugs[wanted.slug] = wanted
+            admitted.tenants[wanted.key] = wanted
+            self._keep_credentials(wanted, known.get(wanted.slug), reading, admitted)
+        return admitted
 
-    def _make(self, wanted: _Wanted, known: TenantRecord | None) -> TenantRecord:
+    def _owners(self, known: Mapping[str, TenantRecord]) -> dict[str, str]:
+        """Return the object in force of each tenant that came from these folders."""
+        owners = {slug: record.owner for slug, record in known.items() if self._is_ours(record)}
+        return owners | {wanted.slug: wanted.owner for wanted in self._accepted.values()}
+
+    def _is_ours(self, record: TenantRecord) -> bool:
+        return record.owner.partition(":")[0] in {folder.word for folder in self._folders}
+
+    def _may_stand(self, before: Wanted, reading: Reading) -> bool:
+        """Return whether a document that is missing may be there still, unreadable or half written."""
+        return reading.may_hold(before.manifest.file) or not self._absences.is_long(before.slug)
+
+    def _keep_credentials(
+        self, wanted: Wanted, known: TenantRecord | None, reading: Reading, admitted: _Admitted
+    ) -> None:
+        """Tell the faults of the Secrets, and keep what is in force where one is faulty or may be half written."""
+        known = known or self._records.get(wanted.slug)
+        kept = {each.name: each for each in known.credentials} if known and known.owner == wanted.owner else {}
+        manifest = wanted.manifest
+        secrets = {entry.name: entry.basic.secret_ref.name for entry in manifest.spec.authentication}
+        for fault in credential_faults(manifest, wanted.secrets):
+            if fault.reason == "SecretNotFound" and fault.name in kept:
+                file = self._secret_files.get((wanted.word, manifest.namespace, secrets[fault.name]))
+                if not reading.may_hold(file):
+                    if not self._absences.is_long(wanted.slug, fault.name):
+                        continue
+                    del kept[fault.name]
+            field = f"spec.authentication ({fault.name})"
+            admitted.faults.append(ManifestError(manifest.file, manifest.line, field, fault.detail))
+        admitted.kept[wanted.slug] = kept
+
+    def _make(self, wanted: Wanted, known: TenantRecord | None, kept: Mapping[str, Credential]) -> TenantRecord:
         make = reuse(make_credential, known.credentials if known else (), _is_same_password)
         return desired_record(
             wanted.manifest,
@@ -211,16 +267,17 @@ class Reconciler:
             # Where the manifest names none, the placement is decided once, when the tenant is made.
             placement=known.placement if known else self._platform.settings.placement,
             owner=wanted.owner,
+            kept=kept,
         )
 
     async def _put(self, record: TenantRecord) -> None:
         if await self._platform.registry.put(record):
             self._report("tenant-applied", tenant=record.display, slug=record.slug, state=record.state.value)
 
-    async def _keep_default(self, known: TenantRecord | None) -> TenantRecord:
+    async def _keep_default(self, known: TenantRecord | None, reading: Reading) -> TenantRecord:
         """Return the default tenant, which exists without a manifest and then has no credential of its own."""
         name = parse_name(DEFAULT_TENANT)
-        if known is not None and not known.owner:
+        if known is not None and (not known.owner or self._may_return(known, reading)):
             return known
         placement = known.placement if known else self._platform.settings.placement
         record = TenantRecord(name.slug, name.display, name.canonical, placement=placement)
@@ -228,19 +285,20 @@ class Reconciler:
         return record
 
     async def _remove(
-        self, known: Mapping[str, TenantRecord], wanted: Mapping[str, TenantRecord], reading: _Reading
+        self, known: Mapping[str, TenantRecord], wanted: Mapping[str, TenantRecord], reading: Reading
     ) -> None:
         """Close the doors of tenants that came from these folders and are there no longer."""
-        words = {folder.word for folder in self._folders}
         for slug, record in known.items():
-            if slug in wanted or record.owner.partition(":")[0] not in words:
-                continue
-            file = self._files.get(slug)
-            if _is_broken(file, reading) if file else reading.broken:
-                # Its document may be the one that cannot be read.
+            if slug in wanted or not self._is_ours(record) or self._may_return(record, reading):
                 continue
             await self._platform.registry.remove(slug)
             self._report("tenant-removed", tenant=record.display, slug=slug)
+
+    def _may_return(self, record: TenantRecord, reading: Reading) -> bool:
+        """Return whether the document of a record from these folders may be there still, unreadable or half written."""
+        if not self._is_ours(record):
+            return False
+        return reading.may_hold(self._files.get(record.slug)) or not self._absences.is_long(record.slug)
 
     async def _provision(self, records: Mapping[str, TenantRecord]) -> bool:
         """Make the stores of tenants that have none yet; return False where the store is away and the rest has to wait.
@@ -284,51 +342,16 @@ class Reconciler:
                 self._report("tenant-fault", tenant=display, slug=slug, detail=detail)
 
 
-def _is_broken(file: str, reading: _Reading) -> bool:
-    return file in reading.broken or str(Path(file).parent) in reading.broken
-
-
 def _is_same_password(credential: Credential, password: str) -> bool:
     return credential.kind is CredentialKind.PASSWORD and verify_password(password.encode(), credential.digest)
 
 
-def _sign(folders: Sequence[ManifestFolder]) -> Signature:
-    """Return what tells whether any file has changed: name, inode, size, time of change."""
-    marks: list[tuple[str, int, int, int]] = []
-    for folder in folders:
-        try:
-            with os.scandir(folder.path) as entries:
-                for entry in entries:
-                    stat = entry.stat()
-                    marks.append((entry.path, stat.st_ino, stat.st_size, stat.st_mtime_ns))
-        except OSError as error:
-            marks.append((str(folder.path), -(error.errno or 1), 0, 0))
-    return tuple(sorted(marks))
-
-
-def _read(folders: Sequence[ManifestFolder]) -> _Reading:
-    wanted: list[_Wanted] = []
-    faults: list[ManifestError] = []
-    for folder in folders:
-        manifests, errors = read_folder(folder.path)
-        faults += errors
-        secrets: dict[str, dict[str, Mapping[str, bytes]]] = {}
-        for manifest in manifests:
-            if isinstance(manifest, SecretManifest):
-                secrets.setdefault(manifest.namespace, {})[manifest.name] = manifest.data
-        wanted += [
-            _Wanted(
-                manifest, secrets.get(manifest.namespace, {}), f"{folder.word}:{manifest.namespace}/{manifest.name}"
-            )
-            for manifest in manifests
-            if isinstance(manifest, TenantManifest)
-        ]
-    return _Reading(tuple(wanted), tuple(faults), frozenset(fault.file for fault in faults))
-
-
-def _logins(wanted: _Wanted) -> tuple[Login, ...]:
+def _logins(wanted: Wanted) -> tuple[Login, ...]:
     logins = []
+    faulty = {fault.name for fault in credential_faults(wanted.manifest, wanted.secrets)}
     for entry in wanted.manifest.spec.authentication:
+        if entry.name in faulty:
+            continue
         values = wanted.secrets.get(entry.basic.secret_ref.name, {})
         if values.get("username") and values.get("password"):
             logins.append(
