@@ -145,7 +145,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         default="",
         default_note="`auth.json` in the application directory of `collegium`, else of `ralph` where that one exists",
         ralph="AUTH_FILE",
-        help="Ralph's credentials file. Only `collegium auth -w` reads and writes it: the API does not know its users yet.",
+        help="Ralph's credentials file. Only `collegium auth -w` uses it: the API does not know its users yet.",
     ),
     Setting(
         name="SYSTEM_KEY_FILE",

@@ -15,9 +15,9 @@ from collegium_core.lrs.faults import Faults, shown
 from collegium_core.lrs.parts import (
     CONTEXT_ACTIVITIES,
     DEFINITION,
-    VERB,
     check_extensions,
     check_language_map,
+    check_verb,
 )
 from collegium_core.lrs.statement import Attachment, Context, Object, Result, Score, Statement
 from collegium_core.lrs.syntax import is_duration, is_iri, is_language, is_media_type, is_sha2, is_uuid
@@ -55,10 +55,10 @@ def check_statement(statement: Statement, rules: VersionRules, faults: Faults) -
     if (statement_id := statement.id) is not UNSET and not is_uuid(statement_id):
         faults.add(".id", f"{shown(statement_id)} is not a UUID")
     check_actor(statement.actor, ".actor", faults)
-    verb = VERB.examine(statement.verb, ".verb", faults)
+    check_verb(statement.verb, ".verb", faults)
     target = statement.object
     in_substatement = _check_object(target, ".object", rules, faults)
-    if verb == VOIDED and target.object_type != "StatementRef":
+    if statement.verb.id == VOIDED and target.object_type != "StatementRef":
         faults.add(".object", "a voiding statement's object must be a StatementRef (xAPI-Data 2.3.2)")
     if (result := statement.result) is not UNSET:
         _check_result(result, ".result", faults)
@@ -143,7 +143,7 @@ def _check_substatement(sub: Object, where: str, rules: VersionRules, faults: Fa
     if sub.verb is UNSET:
         faults.add(f"{where}.verb", "is required")
     else:
-        VERB.examine(sub.verb, f"{where}.verb", faults)
+        check_verb(sub.verb, f"{where}.verb", faults)
     if sub.object is UNSET:
         faults.add(f"{where}.object", "is required")
     else:

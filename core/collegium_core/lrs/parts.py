@@ -1,6 +1,6 @@
 """The rules of verbs, definitions and contextActivities (xAPI-Data 2.4.3, 2.4.4.1, 2.4.6.2).
 
-A client sends the same few of these with every statement. So their bytes, once found good, are remembered, and the next
+A client sends the same few of these with every statement. So the bytes of definitions and contextActivities, once found good, are remembered, and the next
 time they cost one look-up instead of a decoding and thirty questions. What is remembered is bounded in number and size.
 """
 
@@ -21,10 +21,10 @@ __all__ = [
     "CONTEXT_ACTIVITIES",
     "DEFINITION",
     "MAX_DEPTH",
-    "VERB",
     "Part",
     "check_extensions",
     "check_language_map",
+    "check_verb",
 ]
 
 MAX_DEPTH: Final = 256
@@ -124,11 +124,12 @@ def _is_too_deep(value: dict[str, Any] | list[Any]) -> bool:
     return True
 
 
-def _check_verb(verb: Verb, faults: Faults) -> None:
+def check_verb(verb: Verb, where: str, faults: Faults) -> None:
+    """Check a verb (xAPI-Data 2.4.3)."""
     if not is_iri(verb.id):
-        faults.add(".id", f"{shown(verb.id)} is not an absolute IRI")
+        faults.add(f"{where}.id", f"{shown(verb.id)} is not an absolute IRI")
     if verb.display is not UNSET:
-        check_language_map(verb.display, ".display", faults)
+        check_language_map(verb.display, f"{where}.display", faults)
 
 
 def _check_definition(definition: Definition, faults: Faults, where: str = "") -> None:
@@ -194,9 +195,6 @@ def _check_activity(activity: Activity, where: str, faults: Faults) -> None:
 def _has_lone_activity(around: ContextActivities) -> bool:
     return any(isinstance(getattr(around, name), Activity) for name in around.__struct_fields__)
 
-
-VERB: Final[Part[Verb, str]] = Part(Verb, _check_verb, lambda verb: verb.id)
-"""Verbs; the note is the verb's id."""
 
 DEFINITION: Final[Part[Definition, bool]] = Part(Definition, _check_definition, lambda _: True)
 """Activity definitions; the note says nothing."""

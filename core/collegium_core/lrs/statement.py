@@ -6,8 +6,9 @@ is checked afterwards (:mod:`collegium_core.lrs.checks`). Absent is ``UNSET``, s
 and unknown members are refused everywhere but inside extensions. Texts are plain ``str``: their forms are checked
 afterwards too, which costs a fifth of patterns in the types.
 
-What repeats from statement to statement (verbs, the object's definition, contextActivities) stays :class:`msgspec.Raw`
-here: :mod:`collegium_core.lrs.parts` decodes and checks it, and remembers the bytes that it found good.
+What is large and repeats from statement to statement (the object's definition, contextActivities) stays
+:class:`msgspec.Raw` here: :mod:`collegium_core.lrs.parts` decodes and checks it, and remembers the bytes that it found
+good; :mod:`collegium_core.lrs.whole` sees to the rare ones that a second member of the same name replaces.
 
 Extension values are decoded, not skipped: so what no reader could represent (a number beyond the range of a double with
 an exponent, an integer of more than 4,300 digits) is refused here, once.
@@ -213,7 +214,7 @@ class Object(_Shape):
     member: list[Actor] | UnsetType = UNSET
     # a SubStatement's
     actor: Actor | UnsetType = UNSET
-    verb: Raw | UnsetType = UNSET  # Verb
+    verb: Verb | UnsetType = UNSET
     object: "Object | UnsetType" = UNSET
     result: Result | UnsetType = UNSET
     context: Context | UnsetType = UNSET
@@ -225,7 +226,7 @@ class Statement(_Shape):
     """A statement (xAPI-Data 2.4). ``timestamp`` may be null, which only xAPI 2.0 takes."""
 
     actor: Actor
-    verb: Raw  # Verb
+    verb: Verb
     object: Object
     id: str | UnsetType = UNSET
     result: Result | UnsetType = UNSET

@@ -4,7 +4,8 @@ Whatever the body is, the outcome is a :class:`Batch` or a :class:`collegium_cor
 wrong and where. What is accepted here, every store and every reader takes.
 
 Where an object has one member twice the last one counts, as with nearly every reader of JSON: in checking, normalising,
-deriving keys, comparing and formatting alike, so that no two parts of the platform ever see different statements.
+deriving keys, comparing and formatting alike, so that no two parts of the platform ever see different statements. What
+it replaces must be readable nevertheless (:mod:`collegium_core.lrs.whole`), because its bytes are kept.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from collegium_core.lrs.normal import normalise
 from collegium_core.lrs.record import Missing
 from collegium_core.lrs.statement import Statement
 from collegium_core.lrs.versions import VersionRules, rules_for
+from collegium_core.lrs.whole import check_whole
 
 __all__ = ["Batch", "Received", "receive"]
 
@@ -116,6 +118,8 @@ def _receive_one(document: bytes, index: int | None, rules: VersionRules, faults
     try:
         statement = _STATEMENT.decode(document)
         lone = check_statement(statement, rules, faults)
+        if not faults.found:
+            check_whole(document, statement, faults)
     except msgspec.ValidationError as error:
         raise _refusal([structural_fault(error, document)], index) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -49,7 +49,7 @@ ProcessCollector(registry=REGISTRY)
 prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
 
 M = TypeVar("M", Counter, Gauge, TallySeries)
-SeriesT = TypeVar("SeriesT", covariant=True)
+SeriesT_co = TypeVar("SeriesT_co", covariant=True)
 Merge = Literal["sum", "greatest"]
 
 
@@ -87,10 +87,10 @@ TENANTS: Final = TenantLabel(100)
 """Shared by all metrics of the process; set ``TENANTS.limit`` at start, before the first tenant is counted."""
 
 
-class _Labelled(Protocol[SeriesT]):
+class _Labelled(Protocol[SeriesT_co]):
     """A metric that makes series."""
 
-    def labels(self, *values: str) -> SeriesT:
+    def labels(self, *values: str) -> SeriesT_co:
         """Return the series of *values*."""
 
     def remove(self, *values: str) -> None:

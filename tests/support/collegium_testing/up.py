@@ -76,11 +76,14 @@ class OneMachine:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._end()
+        code = self._end()
+        assert error is not None or code in {None, 0}, f"it did not stop in good order ({code})\n{self.log}"
 
-    def _end(self) -> None:
-        if self._process is not None:
-            end(self._process, timeout=40)
+    def _end(self) -> int | None:
+        """End it; return its exit code, ``None`` where nothing ran any more."""
+        if self._process is None or self._process.poll() is not None:
+            return None
+        return end(self._process, timeout=40)
 
     @property
     def pid(self) -> int:

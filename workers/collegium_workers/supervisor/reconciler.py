@@ -1,9 +1,9 @@
 """Manifests become tenant records: what the operator does on Kubernetes, done for folders of one machine.
 
 Folders are looked at every half second; records are written again every ten, so that a registry that lost them has them
-back. A document that is broken takes nothing away: the tenant that its file gave before stays as it was, and so does the
-credential of a Secret that cannot be used. What is missing goes at the second look: its file may be half written. Of two
-documents for one tenant the one in force stays in force, whatever the order of their files.
+back. A document that is broken takes nothing away: the tenant that its file gave before stays as it was, and so does
+the credential of a Secret that cannot be used. What is missing goes at the second look: its file may be half written.
+Of two documents for one tenant the one in force stays in force, whatever the order of their files.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from collegium_core.tenancy.names import DEFAULT_TENANT, parse_name
 from collegium_core.tenancy.platform import Platform
 from collegium_core.tenancy.record import Credential, CredentialKind, Placement, TenantRecord
 from collegium_workers.supervisor.folders import (
+    Absences,
     Key,
     ManifestFolder,
     Reading,
@@ -45,35 +46,9 @@ __all__ = ["ManifestFolder", "Reconciler"]
 
 _POLL_SECONDS: Final = 0.5
 _RESYNC_SECONDS: Final = 10.0
-_SECOND_LOOK_SECONDS: Final = 1.0
 _AT_A_TIME: Final = 4
 
 _log = structlog.get_logger(__name__)
-
-
-class _Absences:
-    """Since when what was there is missing, within one look and from one to the next."""
-
-    def __init__(self) -> None:
-        self._since: dict[tuple[str, str], float] = {}
-        self._missed: dict[tuple[str, str], float] = {}
-        self._now = 0.0
-
-    def begin(self) -> None:
-        """Begin a look: what is not missed in it is there again."""
-        self._missed = {}
-        self._now = time.monotonic()
-
-    def is_long(self, *what: str) -> bool:
-        """Return whether *what*, which is missing, was so at a look a second ago."""
-        key = (what[0], what[-1])
-        self._missed[key] = self._since.get(key, self._now)
-        return self._now - self._missed[key] >= _SECOND_LOOK_SECONDS
-
-    def end(self) -> bool:
-        """End the look; return whether a second one is due."""
-        self._since = self._missed
-        return any(self._now - since < _SECOND_LOOK_SECONDS for since in self._since.values())
 
 
 class _Admitted(msgspec.Struct, frozen=True):
@@ -100,9 +75,9 @@ class Reconciler:
         self._reading = Reading()
         self._records: dict[str, TenantRecord] = {}
         self._accepted: dict[Key, Wanted] = {}
-        self._files: dict[str, str] = {}
-        self._secret_files: dict[Key, str] = {}
-        self._absences = _Absences()
+        self._seen: set[str] = set()
+        self._secrets: set[Key] = set()
+        self._absences = Absences()
         self._provisioned: set[tuple[str, Placement]] = set()
         self._told: set[ManifestError] = set()
         self._faults: dict[tuple[str, str], str] = {}
@@ -119,7 +94,7 @@ class Reconciler:
         refused: it is told, the others are brought, and it is tried again every ten seconds.
         """
         signature = await asyncio.to_thread(sign_folders, self._folders)
-        if signature != self._signature:
+        if signature != self._signature or time.monotonic() >= self._reading.due:
             self._reading = await asyncio.to_thread(read_folders, self._folders, self._reading)
             self._signature = signature
             self._is_pending = True
@@ -183,8 +158,8 @@ class Reconciler:
         await self._remove(known, records, reading)
         self._accepted = accepted
         self._records = records
-        self._files |= {wanted.slug: wanted.manifest.file for wanted in accepted.values()}
-        self._secret_files |= reading.secret_files
+        self._seen |= {wanted.slug for wanted in accepted.values()}
+        self._secrets |= reading.secrets
         self._tell([*reading.faults, *admitted.faults])
         here = {*records, *(wanted.slug for wanted in accepted.values())}
         self._faults = {key: detail for key, detail in self._faults.items() if key[0] in here}
@@ -197,15 +172,9 @@ class Reconciler:
         given: dict[Key, Wanted] = {}
         for wanted in reading.wanted:
             before = self._accepted.get(wanted.key)
-            given[wanted.key] = wanted
-            if before is not None and before.manifest.file != wanted.manifest.file and self._may_stand(before, reading):
-                given[wanted.key] = before
-            elif before is not None and (errors := transition_errors(before.manifest, wanted.manifest)):
-                admitted.faults.extend(errors)
-                given[wanted.key] = before  # what was in force stays in force
-        for key, before in self._accepted.items():
-            if key not in given and self._may_stand(before, reading):
-                given[key] = before
+            errors = transition_errors(before.manifest, wanted.manifest) if before else []
+            admitted.faults.extend(errors)
+            given[wanted.key] = before if before and errors else wanted  # what was in force stays in force
         owners = self._owners(known)
         slugs: dict[str, Wanted] = {}
         for wanted in sorted(given.values(), key=lambda wanted: owners.get(wanted.slug, wanted.owner) != wanted.owner):
@@ -214,11 +183,14 @@ class Reconciler:
             if (other := slugs.get(wanted.slug)) is not None:
                 place = f"{other.manifest.file}:{other.manifest.line}"
                 detail = f"means the same tenant as the object at {place}, which counts"
-            elif owner != wanted.owner and not any(owner == each.owner for each in given.values()):
-                if reading.may_hold(self._files.get(wanted.slug)):
-                    detail = f"means the same tenant as the object {owner}, whose document may be one with faults"
-                elif not self._absences.is_long(wanted.slug):
-                    continue
+            elif (
+                owner != wanted.owner
+                and not any(owner == each.owner for each in given.values())
+                and self._may_return(wanted.slug, reading)
+            ):
+                if not reading.broken:
+                    continue  # nothing to tell yet
+                detail = f"means the same tenant as the object {owner}, whose document may be one with faults"
             if detail:
                 admitted.faults.append(ManifestError(manifest.file, manifest.line, "spec.name", detail))
                 continue
@@ -235,10 +207,6 @@ class Reconciler:
     def _is_ours(self, record: TenantRecord) -> bool:
         return record.owner.partition(":")[0] in {folder.word for folder in self._folders}
 
-    def _may_stand(self, before: Wanted, reading: Reading) -> bool:
-        """Return whether a document that is missing may be there still, unreadable or half written."""
-        return reading.may_hold(before.manifest.file) or not self._absences.is_long(before.slug)
-
     def _keep_credentials(
         self, wanted: Wanted, known: TenantRecord | None, reading: Reading, admitted: _Admitted
     ) -> None:
@@ -249,8 +217,10 @@ class Reconciler:
         secrets = {entry.name: entry.basic.secret_ref.name for entry in manifest.spec.authentication}
         for fault in credential_faults(manifest, wanted.secrets):
             if fault.reason == "SecretNotFound" and fault.name in kept:
-                file = self._secret_files.get((wanted.word, manifest.namespace, secrets[fault.name]))
-                if not reading.may_hold(file):
+                secret = (wanted.word, manifest.namespace, secrets[fault.name])
+                if secret in self._secrets:
+                    del kept[fault.name]  # the reading has waited for it
+                elif not reading.broken:
                     if not self._absences.is_long(wanted.slug, fault.name):
                         continue
                     del kept[fault.name]
@@ -277,7 +247,7 @@ class Reconciler:
     async def _keep_default(self, known: TenantRecord | None, reading: Reading) -> TenantRecord:
         """Return the default tenant, which exists without a manifest and then has no credential of its own."""
         name = parse_name(DEFAULT_TENANT)
-        if known is not None and (not known.owner or self._may_return(known, reading)):
+        if known is not None and (not known.owner or (self._is_ours(known) and self._may_return(known.slug, reading))):
             return known
         placement = known.placement if known else self._platform.settings.placement
         record = TenantRecord(name.slug, name.display, name.canonical, placement=placement)
@@ -289,16 +259,17 @@ class Reconciler:
     ) -> None:
         """Close the doors of tenants that came from these folders and are there no longer."""
         for slug, record in known.items():
-            if slug in wanted or not self._is_ours(record) or self._may_return(record, reading):
+            if slug in wanted or not self._is_ours(record) or self._may_return(slug, reading):
                 continue
             await self._platform.registry.remove(slug)
             self._report("tenant-removed", tenant=record.display, slug=slug)
 
-    def _may_return(self, record: TenantRecord, reading: Reading) -> bool:
-        """Return whether the document of a record from these folders may be there still, unreadable or half written."""
-        if not self._is_ours(record):
-            return False
-        return reading.may_hold(self._files.get(record.slug)) or not self._absences.is_long(record.slug)
+    def _may_return(self, slug: str, reading: Reading) -> bool:
+        """Return whether the document of a tenant from before the start may be there, unreadable or half written.
+
+        For one that this process has seen the reading has waited.
+        """
+        return slug not in self._seen and (bool(reading.broken) or not self._absences.is_long(slug))
 
     async def _provision(self, records: Mapping[str, TenantRecord]) -> bool:
         """Make the stores of tenants that have none yet; return False where the store is away and the rest has to wait.

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import textwrap
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collegium_core.manifests import ManifestError, SecretManifest, parse_documents
+from collegium_core.manifests import ManifestError, SecretManifest, documents, parse_documents
 
 TENANT = "apiVersion: collegium.dev/v1alpha1\nkind: Tenant\nmetadata: {name: %s}\nspec: {}\n"
 SECRET = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\n"
@@ -93,6 +94,54 @@ def test_faults(text: str, place: str) -> None:
     assert [] == names
     [error] = errors
     assert error.startswith(place), error
+
+
+@pytest.mark.parametrize(
+    ("value", "detail"),
+    [
+        ("0x_", "looks like a whole number"),
+        ("0b_", "looks like a whole number"),
+        ("9" * 10_000, "looks like a whole number"),
+        ('!!int "x"', "looks like a whole number"),
+        ('!!int ""', "looks like a whole number"),
+        ('!!float "x"', "looks like a number"),
+        ('!!bool "x"', "is tagged as true or false"),
+        (r'"\U00110000"', "holds an escape that stands for no character"),
+        (r'"\UFFFFFFFF"', "holds an escape that stands for no character"),
+        (r'"\ud800"', "holds half of a surrogate pair"),
+        (r'{"\ud800": x}', "holds half of a surrogate pair"),
+    ],
+)
+def test_values_that_stand_for_nothing(value: str, detail: str) -> None:
+    """They are named by file, line and field; the documents before and after are read."""
+    text = f"{TENANT % 'one'}---\n{SECRET}stringData:\n  password: x\n  username: {value}\n---\n{TENANT % 'two'}"
+    names, errors = parse(text)
+    assert ["one", "two"] == names
+    [error] = errors
+    assert error.startswith(f"f.yaml:11: stringData.username: {detail}"), error
+
+
+def test_pairs_of_escapes_are_one_character() -> None:
+    """JSON writes characters beyond the first 65,536 so."""
+    [secret], errors = parse_documents(SECRET + r'stringData: {"a": "\ud83d\ude00"}', "f")
+    assert not errors
+    assert isinstance(secret, SecretManifest)
+    assert {"a": "\U0001f600".encode()} == secret.data
+
+
+def test_no_fault_of_ours_keeps_back_another_document(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is raised for one document is its error, without the message, which may hold a secret."""
+    check = documents.check_tenant
+
+    def failing(value: dict[str, Any]) -> Any:
+        if value["metadata"]["name"] == "two":
+            raise RuntimeError("s3cret")
+        return check(value)
+
+    monkeypatch.setattr(documents, "check_tenant", failing)
+    names, errors = parse("---\n".join(TENANT % name for name in ("one", "two", "three")))
+    assert ["one", "three"] == names
+    assert ["f.yaml:5: cannot be read (RuntimeError)"] == errors
 
 
 def test_scalars_are_kubectls() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from collegium_core.manifests import TenantManifest, credential_faults, read_folder
+from collegium_core.manifests import TenantManifest, credential_faults, manifest_files, read_folder
 
 EXAMPLES = Path(__file__).resolve().parents[4] / "examples" / "manifests"
 
@@ -38,14 +38,40 @@ def test_files_in_order_and_only_manifests(tmp_path: Path) -> None:
 
 
 def test_clashes(tmp_path: Path) -> None:
-    """The second object of one name, and the second Tenant whose name means the same, are faults; the first counts."""
+    """The second object of one name is a fault; the first counts."""
     write(tmp_path, "a.yaml", "one")
     write(tmp_path, "b.yaml", "one", "{state: Suspended}")
-    write(tmp_path, "c.yaml", "other", "{name: ONE}")
-    manifests, errors = read_folder(tmp_path)
+    manifests, [error] = read_folder(tmp_path)
     assert ["one"] == [manifest.name for manifest in manifests]
-    assert [("b.yaml", "metadata.name"), ("c.yaml", "spec.name")] == [(Path(e.file).name, e.field) for e in errors]
-    assert all("a.yaml:1" in error.detail for error in errors)
+    assert ("b.yaml", "metadata.name") == (Path(error.file).name, error.field)
+    assert "a.yaml:1" in error.detail
+
+
+def test_an_object_stays_with_its_file(tmp_path: Path) -> None:
+    """What an earlier reading found counts before a newcomer of the same name, whatever the order of their files."""
+    write(tmp_path, "b.yaml", "one")
+    before, _ = read_folder(tmp_path)
+    write(tmp_path, "a.yaml", "one", "{state: Suspended}")
+    manifests, [error] = read_folder(tmp_path, before)
+    assert before == manifests
+    assert "a.yaml" == Path(error.file).name
+    (tmp_path / "b.yaml").unlink()
+    [manifest], errors = read_folder(tmp_path, before)
+    assert ("a.yaml", []) == (Path(manifest.file).name, errors)
+
+
+def test_hidden_files_and_links_to_nowhere_are_no_manifests(tmp_path: Path) -> None:
+    """Editors lock and swap with them; a link to a file counts as the file does."""
+    write(tmp_path, "a.yaml", "one")
+    write(tmp_path, ".hidden.yaml", "two")
+    (tmp_path / ".#a.yaml").symlink_to("ada@host.1:2")
+    (tmp_path / "gone.yaml").symlink_to("nowhere")
+    (tmp_path / "loop.yaml").symlink_to("loop.yaml")
+    (tmp_path / "link.yaml").symlink_to(tmp_path / "three")
+    write(tmp_path, "three", "three")
+    assert ["a.yaml", "link.yaml"] == [path.name for path in manifest_files(tmp_path)]
+    manifests, errors = read_folder(tmp_path)
+    assert (["one", "three"], []) == ([manifest.name for manifest in manifests], errors)
 
 
 def test_what_cannot_be_read_is_said(tmp_path: Path) -> None:

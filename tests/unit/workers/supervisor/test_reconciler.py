@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
+from collegium_core import manifests
 from collegium_core.errors import BadRequest, Conflict, Problem, Unavailable
+from collegium_core.security import credentials
 from collegium_core.tenancy.names import parse_name
 from collegium_core.tenancy.platform import Platform
 from collegium_core.tenancy.record import Placement, TenantRecord, TenantState
+from collegium_workers.supervisor import folders
 from collegium_workers.supervisor import reconciler as module
 from collegium_workers.supervisor.reconciler import ManifestFolder, Reconciler
 from collegium_workers.supervisor.views import Login
 
 KEY = "ck_" + "k" * 43
+SECOND_LOOK = 0.1
 OTHER_KEY = "ck_" + "o" * 43
 TENANT = """\
 apiVersion: collegium.dev/v1alpha1
@@ -86,10 +91,10 @@ class Scene:
         platform = SimpleNamespace(
             registry=self.registry, scope=self._scope, settings=SimpleNamespace(placement=Placement.DEDICATED)
         )
-        folders = [ManifestFolder(self.own, "tenants")]
+        watched = [ManifestFolder(self.own, "tenants")]
         if with_manifests:
-            folders.insert(0, ManifestFolder(self.folder, "manifests"))
-        self.reconciler = Reconciler(cast("Platform", platform), folders, report=self._report)
+            watched.insert(0, ManifestFolder(self.folder, "manifests"))
+        self.reconciler = Reconciler(cast("Platform", platform), watched, report=self._report)
         return self.reconciler
 
     def write(self, name: str, *, state: str = "Active", password: str = KEY, own: bool = False) -> Path:
@@ -97,6 +102,12 @@ class Scene:
         path = (self.own if own else self.folder) / f"{name}.yaml"
         path.write_text(TENANT.format(name=name, state=state, password=password))
         return path
+
+    async def look_twice(self) -> None:
+        """Look, and look again once the second look is due."""
+        await self.reconciler.step()
+        await asyncio.sleep(SECOND_LOOK)
+        await self.reconciler.step()
 
     def record(self, name: str) -> TenantRecord | None:
         """Return what the registry holds."""
@@ -121,7 +132,8 @@ class Scene:
 
 
 @pytest.fixture
-def scene(tmp_path: Path) -> Scene:
+def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
+    monkeypatch.setattr(folders, "SECOND_LOOK_SECONDS", SECOND_LOOK)
     return Scene(tmp_path)
 
 
@@ -170,10 +182,11 @@ async def test_a_removed_document_closes_the_door(scene: Scene) -> None:
     paths = [scene.write("acme"), scene.write("globex")]
     await scene.reconciler.step()
     paths[0].unlink()
-    await scene.reconciler.step()
+    await scene.look_twice()
     assert scene.record("acme") is None
     paths[1].unlink()
-    await scene.restart().step()
+    scene.restart()
+    await scene.look_twice()
     assert scene.record("globex") is None
     assert scene.record("default") is not None
 
@@ -312,7 +325,7 @@ async def test_a_tenant_whose_record_is_refused_stops_no_other(scene: Scene, mon
     scene.write("acme")
     await scene.reconciler.step()
     before = scene.record("acme")
-    desired = module.desired_record
+    desired = manifests.desired_record
 
     def refusing(manifest: Any, *rest: Any, **more: Any) -> TenantRecord:
         if manifest.display in {"acme", "initech"}:
@@ -351,7 +364,7 @@ async def test_a_store_that_is_away_for_one_tenant_holds_up_no_other(scene: Scen
 async def test_passwords_are_hashed_once(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither a resync nor a change elsewhere nor a restart makes the hash anew."""
     hashed: list[str] = []
-    make = module.make_credential
+    make = credentials.make_credential
 
     def counting(name: str, username: str, password: str, *rest: Any) -> Any:
         hashed.append(username)
@@ -388,3 +401,181 @@ async def test_a_folder_that_vanishes_takes_nothing_away(scene: Scene) -> None:
     await scene.reconciler.step()
     assert scene.record("acme") is not None
     assert "cannot be read" in scene.faults()[0]["detail"]
+
+
+async def test_a_lock_file_blinds_nobody(scene: Scene) -> None:
+    """A link to nowhere beside the manifests is no change, and changes are seen all the same."""
+    scene.write("acme")
+    (scene.folder / ".#acme.yaml").symlink_to("ada@host.1:2")
+    (scene.folder / "gone.yaml").symlink_to("nowhere")
+    await scene.reconciler.step()
+    scene.write("acme", state="ReadOnly")
+    scene.write("globex")
+    await scene.reconciler.step()
+    acme = scene.record("acme")
+    assert acme is not None
+    assert TenantState.READ_ONLY is acme.state
+    assert scene.record("globex") is not None
+    assert [] == scene.faults()
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+async def test_a_tenant_in_force_is_not_taken_over(scene: Scene, *, is_restarted: bool) -> None:
+    """A document of an earlier file, or folder, whose name means the same tenant is a fault and changes nothing."""
+    scene.write("acme", own=True)
+    await scene.reconciler.step()
+    before = scene.record("acme")
+    taker = scene.write("0-acme2", password=OTHER_KEY).read_text().replace("spec:\n", "spec:\n  name: ACME\n")
+    (scene.folder / "0-acme2.yaml").write_text(taker)
+    (scene.own / "0-acme2.yaml").write_text(taker)
+    if is_restarted:
+        scene.restart()
+    await scene.look_twice()
+    assert before == scene.record("acme")
+    assert {("manifests", "spec.name"), ("tenants", "spec.name")} == {
+        (Path(fault["file"]).parent.name, fault["field"]) for fault in scene.faults()
+    }
+    assert all("acme.yaml:1, which counts" in fault["detail"] for fault in scene.faults())
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+async def test_a_broken_document_gives_its_tenant_to_nobody(scene: Scene, *, is_restarted: bool) -> None:
+    """While it is broken another document for the same tenant waits; once it is gone that one has the tenant."""
+    path = scene.write("acme")
+    await scene.reconciler.step()
+    before = scene.record("acme")
+    taker = scene.write("0-acme2", password=OTHER_KEY)
+    taker.write_text(taker.read_text().replace("spec:\n", "spec:\n  name: ACME\n"))
+    path.write_text("kind: [")
+    if is_restarted:
+        scene.restart()
+    await scene.look_twice()
+    assert before == scene.record("acme")
+    assert {"acme.yaml", "0-acme2.yaml"} == {Path(fault["file"]).name for fault in scene.faults()}
+    path.unlink()
+    await scene.reconciler.step()
+    assert before == scene.record("acme")
+    await scene.look_twice()
+    acme = scene.record("acme")
+    assert acme is not None
+    assert "manifests:default/0-acme2" == acme.owner
+
+
+async def test_an_object_written_twice_stays_with_its_file(scene: Scene) -> None:
+    """A Secret and a Tenant of the same name in a file that sorts earlier change nothing, nor while a file is cut."""
+    path = scene.write("acme")
+    text = path.read_text()
+    await scene.reconciler.step()
+    before = scene.record("acme")
+    (scene.folder / "0.yaml").write_text(text.replace(KEY, OTHER_KEY))
+    await scene.look_twice()
+    assert before == scene.record("acme")
+    path.write_text("")
+    await scene.reconciler.step()
+    assert before == scene.record("acme")
+    path.write_text(text)
+    await scene.look_twice()
+    assert before == scene.record("acme")
+    assert {"0.yaml"} == {Path(fault["file"]).name for fault in scene.faults()}
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+@pytest.mark.parametrize("password", ["123456", "x" * 80, "0x_", "''"])
+async def test_a_broken_secret_keeps_its_credential(scene: Scene, password: str, *, is_restarted: bool) -> None:
+    """The fault is told, whoever knows the password in force still comes in, and what else has changed takes effect."""
+    path = scene.write("acme")
+    await scene.reconciler.step()
+    before = scene.record("acme")
+    text = path.read_text().replace(KEY, password).replace("- name: lms\n", "- name: lms\n      scopes: [define]\n")
+    path.write_text(text)
+    if is_restarted:
+        scene.restart()
+    await scene.look_twice()
+    acme = scene.record("acme")
+    assert before is not None
+    assert acme is not None
+    assert [(each.username, each.digest) for each in before.credentials] == [
+        (each.username, each.digest) for each in acme.credentials
+    ]
+    assert ("define",) == acme.credentials[0].scopes
+    assert scene.faults()
+    assert {KEY} >= {login.password for login in scene.reconciler.tenants()[0].logins}
+    path.write_text(text.replace(password, OTHER_KEY))
+    await scene.reconciler.step()
+    acme = scene.record("acme")
+    assert acme is not None
+    assert before.credentials[0].digest != acme.credentials[0].digest
+
+
+async def test_a_new_owner_has_no_credential_of_the_old(scene: Scene) -> None:
+    """What is kept for a faulty Secret is the same object's alone."""
+    scene.write("acme").unlink()
+    name = parse_name("acme")
+    scene.write("acme", own=True)
+    await scene.reconciler.step()
+    (scene.own / "acme.yaml").unlink()
+    scene.write("acme", password="123")
+    await scene.look_twice()
+    await scene.look_twice()
+    acme = scene.registry.records[name.slug]
+    assert ("manifests:default/acme", ()) == (acme.owner, acme.credentials)
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+@pytest.mark.parametrize("part", ["", "Secret", "Tenant"])
+async def test_what_is_half_written_takes_nothing_away(scene: Scene, part: str, *, is_restarted: bool) -> None:
+    """A Tenant or Secret that is missing goes at a second look, not when its file is whole again by then."""
+    path = scene.write("acme")
+    await scene.reconciler.step()
+    before = scene.record("acme")
+    text = path.read_text()
+    path.write_text("".join(each for each in text.split("---\n") if part and f"kind: {part}" not in each))
+    if is_restarted:
+        scene.restart()
+    await scene.reconciler.step()
+    await scene.reconciler.step()
+    assert before == scene.record("acme")
+    path.write_text(text)
+    await scene.look_twice()
+    assert before == scene.record("acme")
+    assert [] == scene.faults()
+
+
+async def test_a_removed_secret_closes_the_door_to_it(scene: Scene) -> None:
+    """At the second look, with the fault; a changed one needs no second look."""
+    path = scene.write("acme")
+    await scene.reconciler.step()
+    path.write_text(path.read_text().partition("---")[0])
+    await scene.look_twice()
+    acme = scene.record("acme")
+    assert acme is not None
+    assert () == acme.credentials
+    [fault] = scene.faults()
+    assert "there is no Secret" in fault["detail"]
+
+
+async def test_the_second_look_comes_by_itself(scene: Scene) -> None:
+    """Nothing has to change for it."""
+    path = scene.write("acme")
+    task = asyncio.create_task(scene.reconciler.run())
+    try:
+        async with asyncio.timeout(10):
+            while scene.record("acme") is None:
+                await asyncio.sleep(0.01)
+            path.unlink()
+            while scene.record("acme") is not None:
+                await asyncio.sleep(0.01)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.mark.parametrize("text", ["kind: [", ""])
+async def test_the_default_tenant_keeps_its_manifest_too(scene: Scene, text: str) -> None:
+    """Broken or half written over a restart, its credential stays."""
+    path = scene.write("default")
+    await scene.reconciler.step()
+    before = scene.record("default")
+    path.write_text(text)
+    await scene.restart().step()
+    assert before == scene.record("default")
