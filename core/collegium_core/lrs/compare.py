@@ -36,9 +36,14 @@ def equivalent(a: bytes, b: bytes) -> bool:
     digits of a duration beyond 0.01 s, ``1`` or ``1.0``. A ``timestamp`` that only one of them has makes a difference;
     see :func:`repeats`. This is an equivalence relation. Numbers are compared exactly, whatever their length.
 
-    :raises msgspec.DecodeError: *a* or *b* is not JSON.
+    Never raises: what cannot be read says the same as its own bytes and nothing else.
     """
-    return a == b or _same(_comparable(a), _comparable(b))
+    if a == b:
+        return True
+    try:
+        return _same(_comparable(a), _comparable(b))
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return False
 
 
 def repeats(kept: StoredStatement, raw: bytes) -> bool:

@@ -1,7 +1,8 @@
 """The rules of verbs, definitions and contextActivities (xAPI-Data 2.4.3, 2.4.4.1, 2.4.6.2).
 
-A client sends the same few of these with every statement. So the bytes of definitions and contextActivities, once found good, are remembered, and the next
-time they cost one look-up instead of a decoding and thirty questions. What is remembered is bounded in number and size.
+A client sends the same few of these with every statement. So the bytes of definitions and contextActivities, once found
+good, are remembered, and the next time they cost one look-up instead of a decoding and thirty questions. What is
+remembered is bounded in number and size.
 """
 
 from __future__ import annotations

@@ -16,11 +16,11 @@ from itertools import accumulate
 from typing import Final
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 
 from collegium_core.lrs.faults import Faults
 from collegium_core.lrs.parts import MAX_DEPTH
-from collegium_core.lrs.statement import Context, Object, Statement
+from collegium_core.lrs.statement import Statement
 
 __all__ = ["MAX_STATEMENT_DEPTH", "check_whole", "is_too_deep"]
 
@@ -63,26 +63,19 @@ def check_whole(document: bytes, statement: Statement, faults: Faults) -> None:
 def _may_hold_unread(document: bytes, statement: Statement) -> bool:
     """Return ``False`` where every member of the kind that is passed over was the last of its name."""
     target = statement.object
-    definitions, activities = _found(target, statement.context)
     if target.object_type == "SubStatement":
-        inner_definitions, inner_activities = _found(target.object, target.context)
-        definitions += inner_definitions
-        activities += inner_activities
+        return True  # rare, and twice as many places
+    around = UNSET if (context := statement.context) is UNSET else context.context_activities
     # A quotation mark within a text is escaped: so each hit is a whole text or the end of one, no name is missed, and
     # only a text that looks like a name, or escapes, can make a difference where nothing is repeated.
+    surplus = document.count(_DEFINITION) - (target.definition is not UNSET)
+    if surplus and around is not UNSET:
+        surplus -= bytes(around).count(_DEFINITION)
     return (
-        document.count(_DEFINITION) != definitions
-        or document.count(_ACTIVITIES) != activities
+        surplus != 0
+        or document.count(_ACTIVITIES) != (around is not UNSET)
         or (b"\\" in document and _ESCAPE in document and any(letter in document for letter in _LETTERS))
     )
-
-
-def _found(target: Object | UnsetType, context: Context | UnsetType) -> tuple[int, int]:
-    """Return how often ``definition`` and ``contextActivities`` stand in what has been looked at."""
-    definitions = 0 if target is UNSET or target.definition is UNSET else 1
-    if context is UNSET or (around := context.context_activities) is UNSET:
-        return definitions, 0
-    return definitions + bytes(around).count(_DEFINITION), 1
 
 
 def is_too_deep(document: bytes) -> bool:

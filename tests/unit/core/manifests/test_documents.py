@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collegium_core.manifests import ManifestError, SecretManifest, documents, parse_documents
+from collegium_core.manifests import ManifestError, SecretManifest, documents, parse_documents, validation
 
 TENANT = "apiVersion: collegium.dev/v1alpha1\nkind: Tenant\nmetadata: {name: %s}\nspec: {}\n"
 SECRET = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\n"
@@ -131,7 +131,7 @@ def test_pairs_of_escapes_are_one_character() -> None:
 
 def test_no_fault_of_ours_keeps_back_another_document(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever is raised for one document is its error, without the message, which may hold a secret."""
-    check = documents.check_tenant
+    check = validation.check_tenant
 
     def failing(value: dict[str, Any]) -> Any:
         if value["metadata"]["name"] == "two":
