@@ -51,6 +51,28 @@ def assert_same(wanted: dict[str, bytes], exported: list[bytes]) -> None:
     assert sorted(set(stored)) == stored
 
 
+def test_an_export_can_be_piped_into_an_import(machine: OneMachine, tmp_path: Path) -> None:
+    """From tenant to tenant without a file between; a line that is nonsense is told, the others go on."""
+    machine.write_tenant("other")
+    wanted = write_statements(tmp_path / "a.jsonl.gz", 1000)
+    assert 0 == collegium("import", "acme", tmp_path / "a.jsonl.gz", "--data", machine.data).returncode
+    command = str(machine.command()[0])
+    piped = subprocess.run(
+        ["sh", "-c", f'{{ "{command}" export acme; printf \'{{"x":"\\377"}}\\n\'; }} | "{command}" import other -'],
+        env=os.environ | {"COLLEGIUM_DATA_DIR": str(machine.data)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert "standard input: 1,000 statements accepted" in piped.stdout, piped.stderr
+    assert "standard input:1001: is no JSON object: it is not UTF-8" in piped.stderr
+    assert 1 == piped.returncode
+    assert 0 == collegium("export", "other", "--data", machine.data, "-o", tmp_path / "out.jsonl").returncode
+    found = [msgspec.json.decode(line)["id"] for line in (tmp_path / "out.jsonl").read_bytes().splitlines()]
+    assert sorted(wanted) == sorted(found)
+
+
 def test_import_and_export_give_every_statement_back_once(machine: OneMachine, tmp_path: Path) -> None:
     """Imported twice, it is there once; the export holds the bytes that were received."""
     wanted = write_statements(tmp_path / "a.jsonl.gz")

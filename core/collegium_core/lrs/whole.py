@@ -12,6 +12,7 @@ not hold a name more often than it was found has lost none, and what has too few
 
 from __future__ import annotations
 
+import re
 from itertools import accumulate
 from typing import Final
 
@@ -19,21 +20,19 @@ import msgspec
 from msgspec import UNSET
 
 from collegium_core.lrs.faults import Faults
-from collegium_core.lrs.parts import MAX_DEPTH
 from collegium_core.lrs.statement import Statement
 
 __all__ = ["MAX_STATEMENT_DEPTH", "check_whole", "is_too_deep"]
 
-MAX_STATEMENT_DEPTH: Final = MAX_DEPTH + 8
-"""So deep may objects and arrays be nested in a statement: an extension value of the greatest depth in the deepest place
-there is, in the definition of an activity in the contextActivities of a SubStatement."""
+MAX_STATEMENT_DEPTH: Final = 400
+"""So deep may objects and arrays be nested in a statement: deeper than the deepest extension value in the deepest place
+makes it (256 levels and 8), and less deep than what the usual readers refuse."""
 
 _ANY: Final = msgspec.json.Decoder()
 _DEFINITION: Final = b'"definition"'
 _ACTIVITIES: Final = b'"contextActivities"'
 # A lower-case letter or the A of contextActivities, written as an escape.
-_ESCAPE: Final = b"\\u00"
-_LETTERS: Final = (b"\\u006", b"\\u007", b"\\u004")
+_ESCAPED_LETTER: Final = re.compile(rb"\\u00[467]")
 
 # A level takes at least the two bytes of [] or the five of {"":}; only the innermost may be an empty {}.
 _ARRAY_BYTES: Final = 2
@@ -54,35 +53,26 @@ def check_whole(document: bytes, statement: Statement, faults: Faults) -> None:
     :raises UnicodeDecodeError: it is not UTF-8.
     :raises RecursionError: it is nested too deeply to be read.
     """
-    if _may_hold_unread(document, statement):
-        _ANY.decode(document)
-    if is_too_deep(document):
-        faults.add("", f"is nested deeper than {MAX_STATEMENT_DEPTH} levels")
-
-
-def _may_hold_unread(document: bytes, statement: Statement) -> bool:
-    """Return ``False`` where every member of the kind that is passed over was the last of its name."""
     target = statement.object
-    if target.object_type == "SubStatement":
-        return True  # rare, and twice as many places
     around = UNSET if (context := statement.context) is UNSET else context.context_activities
     # A quotation mark within a text is escaped: so each hit is a whole text or the end of one, no name is missed, and
     # only a text that looks like a name, or escapes, can make a difference where nothing is repeated.
     surplus = document.count(_DEFINITION) - (target.definition is not UNSET)
     if surplus and around is not UNSET:
         surplus -= bytes(around).count(_DEFINITION)
-    return (
-        surplus != 0
+    if (
+        surplus
         or document.count(_ACTIVITIES) != (around is not UNSET)
-        or (b"\\" in document and _ESCAPE in document and any(letter in document for letter in _LETTERS))
-    )
+        or (document.find(b"\\") >= 0 and _ESCAPED_LETTER.search(document) is not None)
+    ):
+        _ANY.decode(document)
+    if len(document) >= _LEAST_ARRAYS and is_too_deep(document):
+        faults.add("", f"is nested deeper than {MAX_STATEMENT_DEPTH} levels")
 
 
 def is_too_deep(document: bytes) -> bool:
     """Return whether *document*, which is JSON, is nested deeper than :data:`MAX_STATEMENT_DEPTH`."""
     length = len(document)
-    if length < _LEAST_ARRAYS:
-        return False
     arrays = document.count(b"[")
     if length < _LEAST_OBJECTS - (_OBJECT_BYTES - _ARRAY_BYTES) * arrays:
         return False

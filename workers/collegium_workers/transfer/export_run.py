@@ -20,6 +20,7 @@ from rich.console import Console
 
 from collegium_workers.transfer.client import Answer, Client, RefusedError
 from collegium_workers.transfer.display import count_progress, make_console
+from collegium_workers.transfer.pages import Page, split_page
 from collegium_workers.transfer.target import Where, reach
 
 __all__ = ["export_statements"]
@@ -29,11 +30,6 @@ _PATIENCE_SECONDS: Final = 60.0
 _POLL_SECONDS: Final = 0.1
 # A line end inside JSON can only be white space between two tokens: text holds it escaped.
 _LINE_ENDS: Final = bytes.maketrans(b"\r\n", b"  ")
-
-
-class _Page(msgspec.Struct):
-    statements: list[msgspec.Raw]
-    more: str = ""
 
 
 async def export_statements(where: Where, tenant: str, output: Path | None) -> None:
@@ -89,10 +85,13 @@ async def _wait_for_index(client: Client, console: Console) -> None:
         await asyncio.sleep(_POLL_SECONDS)
 
 
-def _decode(answer: Answer) -> _Page:
+def _decode(answer: Answer) -> Page:
     if answer.status != 200:
         raise RefusedError(f"the platform refuses the query: {answer.detail}")
-    return msgspec.json.decode(answer.body, type=_Page)
+    try:
+        return split_page(answer.body)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        raise RefusedError("the answer to the query is no list of statements") from None
 
 
 async def _write(sink: BinaryIO, statements: list[msgspec.Raw]) -> None:

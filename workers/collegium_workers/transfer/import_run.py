@@ -16,6 +16,7 @@ from collegium_workers.transfer.display import file_progress, make_console
 from collegium_workers.transfer.importing import FileImport, Tally
 from collegium_workers.transfer.lines import Fault, FileFaultError
 from collegium_workers.transfer.progress import ProgressFile
+from collegium_workers.transfer.sources import STANDARD_INPUT, is_stream
 from collegium_workers.transfer.target import Where, data_folder, reach
 
 __all__ = ["import_files"]
@@ -37,7 +38,8 @@ async def import_files(where: Where, tenant: str, files: Sequence[Path]) -> int:
 async def _import_file(target: Target, tenant: str, file: Path, folder: Path, progress: Progress) -> int:
     began = time.monotonic()
     size, place = await asyncio.to_thread(_look_at, file, folder, target, tenant)
-    task = progress.add_task(file.name, total=size, statements=0, note="")
+    shown = "standard input" if file == STANDARD_INPUT else str(file)
+    task = progress.add_task(shown if size is None else file.name, total=size, statements=0, note="")
     sums = {"statements": 0}
 
     def advance(accepted: int, read: int) -> None:
@@ -45,7 +47,7 @@ async def _import_file(target: Target, tenant: str, file: Path, folder: Path, pr
         progress.update(task, completed=read, statements=sums["statements"])
 
     def complain(fault: Fault) -> None:
-        progress.console.print(Text(f"{file}:{fault.number}: ", "red").append(fault.detail))
+        progress.console.print(Text(f"{shown}:{fault.number}: ", "red").append(fault.detail))
 
     def wait(reason: str) -> None:
         progress.update(task, note=f"waiting: {reason}" if reason else "")
@@ -56,15 +58,18 @@ async def _import_file(target: Target, tenant: str, file: Path, folder: Path, pr
     except FileFaultError as error:
         progress.console.print(Text(str(error), "red"))
         return 1
-    _sum_up(file, tally, time.monotonic() - began)
+    _sum_up(shown, tally, time.monotonic() - began)
     return tally.refused
 
 
-def _look_at(file: Path, folder: Path, target: Target, tenant: str) -> tuple[int, ProgressFile]:
+def _look_at(file: Path, folder: Path, target: Target, tenant: str) -> tuple[int | None, ProgressFile | None]:
+    """Return the size and where the progress is kept; neither is known of what can be read only once."""
+    if is_stream(file):
+        return None, None
     return file.stat().st_size, ProgressFile(folder, file, platform=target.identity, tenant=tenant)
 
 
-def _sum_up(file: Path, tally: Tally, seconds: float) -> None:
+def _sum_up(file: str, tally: Tally, seconds: float) -> None:
     words = [f"{file}: {tally.accepted:,} statements accepted"]
     if tally.resumed:
         words.append(f"(going on after line {tally.resumed:,})")

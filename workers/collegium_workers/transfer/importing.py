@@ -32,7 +32,7 @@ class Tally(msgspec.Struct, frozen=True):
 class FileImport:
     """The import of one file.
 
-    :param place: where the progress is kept.
+    :param place: where the progress is kept; ``None`` for what can be read only once.
     :param advance: called with the statements accepted since, and the bytes of the file read so far.
     :param complain: called with each line that is refused; those from before an interruption are only counted.
     """
@@ -41,7 +41,7 @@ class FileImport:
         self,
         client: Client,
         file: Path,
-        place: ProgressFile,
+        place: ProgressFile | None,
         *,
         advance: Callable[[int, int], None],
         complain: Callable[[Fault], None],
@@ -61,7 +61,7 @@ class FileImport:
         :raises FileFaultError: the file cannot be read (further). What was read has been sent.
         :raises PlatformAwayError: see :class:`Client`; as is :class:`RefusedError`.
         """
-        start = await asyncio.to_thread(self._place.read)
+        start = Reached() if self._place is None else await asyncio.to_thread(self._place.read)
         self._window = Window(start)
         sender = Sender(self._client, _UNDER_WAY, self._end)
         try:
@@ -71,13 +71,14 @@ class FileImport:
             await sender.finish()
         except FileFaultError:
             await sender.finish()
-            await asyncio.to_thread(self._place.write, self._window.reached)
+            await self._keep_place()
             raise
         except BaseException:
             await sender.cancel()
-            await asyncio.to_thread(self._place.write, self._window.reached)
+            await self._keep_place()
             raise
-        await asyncio.to_thread(self._place.forget)
+        if self._place is not None:
+            await asyncio.to_thread(self._place.forget)
         reached = self._window.reached
         return Tally(reached.accepted, reached.refused, start.lines)
 
@@ -94,10 +95,17 @@ class FileImport:
                 number += 1
                 if time.monotonic() - self._saved > _SAVE_SECONDS:
                     self._saved = time.monotonic()
-                    await asyncio.to_thread(self._place.write, self._window.reached)
+                    await self._keep_place()
         finally:
-            # A thread cannot be stopped; the file must stay open until it is done.
+            # A thread cannot be ended; the file must stay open until it is done.
+            file.stop()
             await asyncio.wait([reading])
+            if not reading.cancelled():
+                reading.exception()  # told already, or of no interest any more
+
+    async def _keep_place(self) -> None:
+        if self._place is not None:
+            await asyncio.to_thread(self._place.write, self._window.reached)
 
     def _end(self, number: int, outcome: Outcome) -> None:
         batch = self._batches.pop(number)

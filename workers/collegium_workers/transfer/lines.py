@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import io
 import uuid
 import zlib
@@ -13,6 +12,8 @@ from typing import BinaryIO, Final, Self, cast
 
 import msgspec
 import zstandard
+
+from collegium_workers.transfer.sources import is_stream, open_source, unpacked
 
 __all__ = ["Batch", "Fault", "FileFaultError", "Line", "StatementFile"]
 
@@ -66,9 +67,9 @@ _DECODER: Final = msgspec.json.Decoder(_Head)
 
 
 class StatementFile:
-    """One file of statements; a context manager. Everything here blocks: use it in a thread.
+    """One file or stream of statements; a context manager. Everything here blocks: use it in a thread.
 
-    The compression is told by the name: ``.gz``, ``.zst``, else none.
+    The compression is told by the name: ``.gz``, ``.zst``, else none; ``-`` is standard input.
 
     :raises FileFaultError: on entering and while reading.
     """
@@ -79,21 +80,16 @@ class StatementFile:
         self._file: io.BufferedReader | None = None
         self._number = 0
         self._offset = 0
+        self._seekable = False
+        self._stopped = False
 
     def __enter__(self) -> Self:
         try:
-            self._raw = self.path.open("rb")
+            self._raw = open_source(self.path, lambda: self._stopped)
+            self._seekable = not is_stream(self.path)
         except OSError as error:
             raise FileFaultError(f"{self.path}: {error.strerror}") from None
-        match self.path.suffix:
-            case ".gz":
-                opened = cast("io.RawIOBase", gzip.GzipFile(fileobj=self._raw, mode="rb"))
-            case ".zst":
-                reader = zstandard.ZstdDecompressor().stream_reader(self._raw, read_across_frames=True)
-                opened = cast("io.RawIOBase", reader)
-            case _:
-                opened = cast("io.RawIOBase", self._raw)
-        self._file = io.BufferedReader(opened, _BUFFER)
+        self._file = io.BufferedReader(unpacked(self.path, self._raw), _BUFFER)
         return self
 
     def __exit__(
@@ -103,10 +99,14 @@ class StatementFile:
             if file is not None:
                 file.close()
 
+    def stop(self) -> None:
+        """Have a thread that waits for more of a pipe come back soon, as at the end; from any thread."""
+        self._stopped = True
+
     def skip(self, lines: int, offset: int) -> None:
         """Go to where *lines* lines, *offset* bytes uncompressed, have been read; at once in a plain file."""
         file = self._open_file()
-        if self.path.suffix not in {".gz", ".zst"}:
+        if self._seekable and self.path.suffix not in {".gz", ".zst"}:
             file.seek(offset)
         else:
             left = offset
@@ -141,8 +141,8 @@ class StatementFile:
                 continue
             try:
                 line = _prepare(text, self._number)
-            except msgspec.MsgspecError as error:
-                faults.append(Fault(self._number, f"is no JSON object: {error}"))
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+                faults.append(Fault(self._number, f"is no JSON object: {_reason(error)}"))
                 continue
             lines.append(line)
             size += len(line.statement)
@@ -163,7 +163,7 @@ class StatementFile:
             raise FileFaultError(f"{self.path}: cannot be read beyond line {self._number}: {error}") from None
 
     def _place(self) -> int:
-        return 0 if self._raw is None else self._raw.tell()
+        return self._offset if self._raw is None or not self._seekable else self._raw.tell()
 
     def _open_file(self) -> io.BufferedReader:
         if self._file is None:
@@ -175,9 +175,21 @@ def _prepare(text: bytes, number: int) -> Line:
     """Return the statement of one line, with an id made from line and content where it has none.
 
     :raises msgspec.MsgspecError: it is no JSON object.
+    :raises UnicodeDecodeError: it is not UTF-8.
+    :raises RecursionError: it is nested too deeply to be read.
     """
     if _DECODER.decode(text).id is not msgspec.UNSET or text[1:].lstrip().startswith(b"}"):
         return Line(number, text)
     # The same file always gives the same ids, so that importing it again adds nothing.
     made = uuid.uuid5(_NAMESPACE, f"{number}:{text.decode('utf-8')}")
     return Line(number, b'{"id":"%s",%s' % (str(made).encode(), text[1:]))
+
+
+def _reason(error: Exception) -> str:
+    match error:
+        case RecursionError():
+            return "it is nested too deeply to be read"
+        case UnicodeDecodeError():
+            return f"it is not UTF-8: {error.reason} (byte {error.start})"
+        case _:
+            return str(error)

@@ -109,3 +109,25 @@ def test_a_statement_sent_again_repeats_itself() -> None:
     )
     assert not repeats(given, raw(timestamp=format_stored(stored)))
     assert not repeats(given, raw())
+
+
+UNREADABLE = [
+    with_value('"?"').replace(b"?", b"\xff"),
+    with_value("9" * 5000),
+    with_value('"\\ud800"'),
+    with_value("[" * 5000 + "]" * 5000),
+    b"",
+    b"{",
+]
+
+
+@pytest.mark.parametrize("text", UNREADABLE, ids=lambda text: str(text[-24:]))
+def test_what_cannot_be_read_says_the_same_as_itself_alone(text: bytes) -> None:
+    """Comparing never raises, whatever is stored: bytes that no reader takes equal their own copy, nothing else."""
+    assert equivalent(text, bytes(bytearray(text)))
+    assert not equivalent(text, raw())
+    assert not equivalent(raw(), text)
+    assert not equivalent(text, text + b" ")
+    kept = StoredStatement(id=ID, raw=text, stored=1, position=1, authority=b"{}", missing=Missing.TIMESTAMP)
+    assert repeats(kept, text)
+    assert not repeats(kept, raw())

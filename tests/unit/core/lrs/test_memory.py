@@ -9,22 +9,27 @@ from collegium_core.lrs import parts, syntax
 from collegium_core.lrs.validation import receive
 
 BODY = '{"actor":{"mbox":"mailto:a@example.org"},"verb":{"id":"%s"},"object":{"id":"http://example.org/o"}}'
+TYPE = BODY.replace('/o"', '/o","definition":{"type":"%s"}') % ("http://example.org/v", "%s")
 
 
 def verb(iri: str) -> bytes:
     return (BODY % iri).encode()
 
 
+def typed(iri: str) -> bytes:
+    return (TYPE % iri).encode()
+
+
 def test_known_texts_and_parts_are_bounded() -> None:
-    """However many verbs come, no more than a number of them are remembered, and long ones never."""
+    """However many definitions come, no more than a number of them are remembered, and long ones never."""
     for number in range(syntax._REMEMBERED_TEXTS + 100):
-        receive(verb(f"http://example.org/verbs/{number}"), version="1.0.3", max_statements=1)
+        receive(typed(f"http://example.org/types/{number}"), version="1.0.3", max_statements=1)
     assert len(syntax._known_iris) <= syntax._REMEMBERED_TEXTS
-    assert 0 < len(parts.VERB._known) <= parts._REMEMBERED_PARTS
+    assert 0 < len(parts.DEFINITION._known) <= parts._REMEMBERED_PARTS
     long = f"http://example.org/{'x' * 2000}"
-    receive(verb(long), version="1.0.3", max_statements=1)
+    receive(typed(long), version="1.0.3", max_statements=1)
     assert long not in syntax._known_iris
-    assert all(len(document) <= parts._REMEMBERED_BYTES for document in parts.VERB._known)
+    assert all(len(document) <= parts._REMEMBERED_BYTES for document in parts.DEFINITION._known)
 
 
 def test_a_fault_is_found_every_time() -> None:

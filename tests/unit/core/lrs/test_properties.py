@@ -13,7 +13,8 @@ from collegium_core.errors import BadRequest, Problem
 from collegium_core.lrs.compare import equivalent
 from collegium_core.lrs.keys import derive_keys
 from collegium_core.lrs.record import StoredStatement
-from collegium_core.lrs.validation import Batch, receive
+from collegium_core.lrs.validation import Batch, Received, receive
+from collegium_core.lrs.whole import MAX_STATEMENT_DEPTH
 
 AUTHORITY = b'{"account":{"homePage":"http://example.org","name":"server"}}'
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
@@ -220,8 +221,83 @@ def _survive(body: bytes, version: str) -> None:
         assert all(error.path.startswith("statement") for error in outcome.errors)
         return
     for statement in outcome.statements:
-        assert equivalent(statement.raw, statement.raw + b" ")
-        assert derive_keys(statement.raw, AUTHORITY).verb
+        _read(statement)
+
+
+def _read(statement: Received) -> None:
+    """Do with *statement* what the platform and its clients do with what is stored."""
+    assert equivalent(statement.raw, statement.raw + b" ")
+    assert derive_keys(statement.raw, AUTHORITY).verb
+    exact = StoredStatement(statement.id, statement.raw, 1, 1, AUTHORITY, statement.missing, statement.version).exact()
+    json.loads(exact.decode())
+    assert depth_of(exact) <= MAX_STATEMENT_DEPTH
+
+
+def depth_of(document: bytes) -> int:
+    """Return how deeply *document* is nested, every one of two members counted."""
+    deepest = 0
+
+    def hold(members: Any) -> int:
+        nonlocal deepest
+        levels = 1 + max((measure(value) for _, value in members), default=0)
+        deepest = max(deepest, levels)
+        return -levels
+
+    def measure(value: Any) -> int:
+        if isinstance(value, list):
+            return 1 + max(map(measure, value), default=0)
+        return -value if isinstance(value, int) and value < 0 else 0
+
+    # Numbers are of no interest, so negative ones can stand for objects and their depth.
+    outer = json.loads(document, object_pairs_hook=hold, parse_int=lambda _: 0, parse_float=lambda _: 0)
+    return max(deepest, measure(outer))
+
+
+NESTED = st.integers(0, 500).map(lambda depth: b"[" * depth + b"]" * depth)
+HOSTILE = st.sampled_from(
+    [
+        b"1e999",
+        b"-1e999",
+        b"9" * 4400,
+        b'"\xff"',
+        b'"\\ud800"',
+        b'"\xed\xa0\x80"',
+        b'{"\xff":1}',
+        b'{"a":1,"a":[1e999]}',
+    ]
+)
+SPELT = {
+    "verb": [b'"verb"', b'"\\u0076erb"'],
+    "definition": [b'"definition"', b'"definitio\\u006e"', b'"definition" '],
+    "contextActivities": [b'"contextActivities"', b'"context\\u0041ctivities"', b'"c\\u006FntextActivities"'],
+    "context": [b'"context"', b'"contex\\u0074"'],
+    "object": [b'"object"', b'"\\u006fbject"'],
+    "extensions": [b'"extensions"', b'"http://example.org/twice"'],
+}
+
+
+@given(STATEMENTS, VERSIONS, st.sampled_from(sorted(SPELT)), st.randoms(use_true_random=False), NESTED | HOSTILE)
+@settings(max_examples=300)
+def test_the_first_of_two_members_is_read_like_the_last(
+    statement: dict[str, Any], version: str, name: str, chance: random.Random, value: bytes
+) -> None:
+    """Whatever stands in a member that a later one replaces, wherever: what is accepted, every reader takes."""
+    body = json.dumps(statement, separators=(",", ":")).encode()
+    key = b'"%s":' % name.encode()
+    if key not in body:
+        return
+    spelt = chance.choice(SPELT[name])
+    holders = [
+        value,
+        b'{"id":"a:b","definition":' + value + b"}",
+        b'{"contextActivities":' + value + b"}",
+        b'{"a:b":' + value + b',"a:b":1}',
+        b'{"object":{"id":"a:b","definition":' + value + b"}}",
+    ]
+    places = body.split(key)
+    at = chance.randrange(1, len(places))
+    body = key.join(places[:at]) + spelt + b":" + chance.choice(holders) + b"," + key + key.join(places[at:])
+    _survive(body, version)
 
 
 def test_the_strategies_reach_every_kind_of_object() -> None:

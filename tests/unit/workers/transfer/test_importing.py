@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import os
 import random
 from pathlib import Path
 from typing import cast
@@ -129,6 +130,53 @@ async def test_refused_lines_are_told_and_counted(file: Path) -> None:
     tally = await run.work.run()
     assert (198, 3) == (tally.accepted, tally.refused)
     assert {8, 151, 201} == {fault.number for fault in run.complaints}
+
+
+async def test_what_comes_through_a_pipe_is_stored_and_leaves_no_place(tmp_path: Path) -> None:
+    """It can be read only once, so there is nowhere to go on from; faulty lines are told like those of a file."""
+    reading, writing = os.pipe()
+    text = b"".join(b'{"id":"s%d"}\n' % n for n in range(200)) + b'{"x":"\xff"}\n'
+    writer = asyncio.create_task(asyncio.to_thread(_write_and_close, writing, text))
+    platform = Platform()
+    complaints: list[Fault] = []
+    work = FileImport(
+        cast("Client", platform),
+        Path(f"/dev/fd/{reading}"),
+        None,
+        advance=lambda _accepted, _read: None,
+        complain=complaints.append,
+    )
+    tally = await work.run()
+    await writer
+    os.close(reading)
+    assert (200, 1, 0) == (tally.accepted, tally.refused, tally.resumed)
+    assert 200 == len(platform.stored)
+    assert [201] == [fault.number for fault in complaints]
+    assert [] == list(tmp_path.iterdir())
+
+
+async def test_an_import_from_a_silent_pipe_can_be_cancelled() -> None:
+    """Ctrl-C does not wait for whoever writes."""
+    reading, writing = os.pipe()
+    work = FileImport(
+        cast("Client", Platform()),
+        Path(f"/dev/fd/{reading}"),
+        None,
+        advance=lambda _accepted, _read: None,
+        complain=lambda _: None,
+    )
+    task = asyncio.create_task(work.run())
+    await asyncio.sleep(0.1)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(task, 10)
+    os.close(reading)
+    os.close(writing)
+
+
+def _write_and_close(descriptor: int, text: bytes) -> None:
+    with open(descriptor, "wb") as pipe:
+        pipe.write(text)
 
 
 async def test_a_file_that_breaks_off_is_sent_as_far_as_it_can_be_read(tmp_path: Path) -> None:

@@ -88,6 +88,24 @@ def test_a_line_that_is_no_object_is_told_with_its_number(tmp_path: Path, line: 
     assert "is no JSON object" in fault.detail
 
 
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b'{"actor":"\xff"}', "it is not UTF-8: invalid start byte"),
+        (b'{"actor":' * 100_000 + b"1" + b"}" * 100_000, "it is nested too deeply to be read"),
+        (b'{"id":"b","x":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "it is nested too deeply to be read"),
+    ],
+    ids=["no UTF-8", "deep", "deep with id"],
+)
+def test_a_line_that_no_reader_takes_is_told_with_its_number(tmp_path: Path, line: bytes, reason: str) -> None:
+    """Bytes that are no text and great depth are faults of that line, and the others go on."""
+    [batch] = read(pack(tmp_path / "a.jsonl", b'{"id":"a"}\n' + line + b'\n{"id":"c"}\n'))
+    assert [1, 3] == [each.number for each in batch.lines]
+    [fault] = batch.faults
+    assert 2 == fault.number
+    assert fault.detail.startswith(f"is no JSON object: {reason}")
+
+
 def test_an_empty_object_is_left_to_the_platform(tmp_path: Path) -> None:
     """It is JSON; why it is no statement the platform says best."""
     assert b"{ }" == read(pack(tmp_path / "a.jsonl", b"{ }\n"))[0].lines[0].statement
@@ -119,9 +137,17 @@ def test_an_empty_file_has_no_batches(tmp_path: Path) -> None:
 def test_broken_compression_is_a_clear_error(tmp_path: Path, name: str) -> None:
     """The sentence names file and line; it is no traceback."""
     path = pack(tmp_path / name, b'{"id":"a"}\n' * 5000)
-    path.write_bytes(path.read_bytes()[:-20])
-    if name.endswith(".zst"):
-        path.write_bytes(path.read_bytes() + b"garbage that is no frame")
+    whole = path.read_bytes()
+    for missing in (1, 4, 20, len(whole) // 2):
+        path.write_bytes(whole[:-missing])
+        with pytest.raises(
+            FileFaultError, match=r"cannot be read beyond line \d+: Compressed file ended before the end"
+        ):
+            read(path)
+    path.write_bytes(whole[:-20] + b"garbage that is no frame, or a bad one")
+    with pytest.raises(FileFaultError, match=r"cannot be read beyond line \d+"):
+        read(path)
+    path.write_bytes(whole + b"garbage that is no frame")
     with pytest.raises(FileFaultError, match=r"cannot be read beyond line \d+"):
         read(path)
 
