@@ -10,7 +10,16 @@ import aiohttp
 import pytest
 
 from collegium_testing.client import Client
+from collegium_testing.services.valkey import ValkeyServer
 from collegium_testing.stack import Stack, Tenant
+
+
+@pytest.fixture(scope="session")
+def valkey_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Valkey of this tier alone: its worker takes whatever work it finds, other tiers' too."""
+    server = ValkeyServer(tmp_path_factory.mktemp("valkey")).start()
+    yield server.url
+    server.stop()
 
 
 @pytest.fixture(scope="session")
