@@ -53,7 +53,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         secret=True,
         schemes=("redis", "rediss", "unix"),
         aliases=("SystemDatabaseConnectionString",),
-        help="Redis 7 or Valkey that holds the logs and the tenant records.",
+        help="Redis 7 or Valkey that holds logs and tenant records; with `?cluster=true` any node of a cluster.",
     ),
     Setting(
         name="OPENSEARCH_URL",
