@@ -88,7 +88,6 @@ async def serve(settings: Settings, *, host: str, port: int, metrics_port: int, 
             # What is imported by now lives for ever; full collections need not walk it (three to four times lower p99).
             gc.collect()
             gc.freeze()
-            gc.set_threshold(50_000, 20, 100)
             _log.info("api_serving", host=host, port=port)
             try:
                 await _Server(config).serve(sockets=sockets)

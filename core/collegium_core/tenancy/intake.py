@@ -15,7 +15,7 @@ from typing import Final
 
 import msgspec
 
-from collegium_core.errors import Unavailable
+from collegium_core.errors import Problem, Unavailable
 from collegium_core.storage.ports import StatementStore
 from collegium_core.streams import Appended, Full, PendingBatch, StaleLookup, Taken, TenantLog
 
@@ -87,6 +87,9 @@ class Intake:
             return await request.done
         finally:
             self._under_way -= 1
+            # Else an exception, its traceback, this frame and the future that holds the exception hold each other, and
+            # the body with them, until the collector comes by.
+            del request
 
     async def _gather(self) -> None:
         try:
@@ -192,6 +195,9 @@ def _prepared(group: list[_Request]) -> list[_Ready]:
             continue  # nobody waits any more
         try:
             incoming = request.prepare()
+        except Problem as problem:
+            request.done.set_exception(problem.with_traceback(None))  # its frames hold the body
+            continue
         except Exception as error:  # noqa: BLE001 - it is raised where the request is awaited
             request.done.set_exception(error)
             continue
