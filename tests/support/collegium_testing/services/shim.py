@@ -21,7 +21,7 @@ class DiskShim(Built):
     source = SOURCES / "shim" / "shim.c"
 
     @property
-    def library(self) -> Path:
+    def shared_object(self) -> Path:
         """Where the shared library is."""
         return self.folder / "shim.so"
 
@@ -46,7 +46,7 @@ class DiskShim(Built):
         Every ``fdatasync`` takes *fdatasync_ms* milliseconds longer; while the file *full_flag* exists, the disk is
         full.
         """
-        environment = {**os.environ, "LD_PRELOAD": str(self.library)}
+        environment = {**os.environ, "LD_PRELOAD": str(self.shared_object)}
         if fdatasync_ms:
             environment["COLLEGIUM_SHIM_FDATASYNC_MS"] = str(fdatasync_ms)
         if full_flag:
