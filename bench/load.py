@@ -1,6 +1,6 @@
 """A bounded load from a process of its own: statements with client-chosen ids over keep-alive connections, on loopback.
 
-``python load.py URL_FILE``: reads its task as JSON on standard input, prints one JSON object with what it saw.
+``python load.py``: reads its task as JSON on standard input, prints one JSON object with what it saw.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import sys
 import time
 import uuid
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -87,4 +86,4 @@ async def run(task: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(asyncio.run(run(json.loads(sys.stdin.read() or Path(sys.argv[1]).read_text())))))
+    print(json.dumps(asyncio.run(run(json.loads(sys.stdin.read())))))

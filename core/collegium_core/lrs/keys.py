@@ -119,7 +119,7 @@ def agent_key(agent: bytes) -> str | None:
 def derive_keys(raw: bytes, authority: bytes) -> FilterKeys:
     """Return the filter keys of a statement (xAPI-Communication 2.1.3).
 
-    A StatementRef's target adds nothing here: the store follows ``ref``. ``context.statement`` plays no part.
+    A StatementRef's target adds nothing here; ``ref`` names it. ``context.statement`` plays no part.
 
     :param raw: a statement as :func:`collegium_core.lrs.validation.receive` gives it.
     :param authority: the agent or group that the server vouches for, as JSON.
